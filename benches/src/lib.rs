@@ -1,0 +1,2 @@
+//! Keys, values and histories that the benchmarks share.
+#![forbid(unsafe_code)]

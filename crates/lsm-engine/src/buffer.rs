@@ -1,0 +1,56 @@
+//! A memtable with what the engine needs to know of it.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lsm_memtable::Memtable;
+use lsm_types::{LogNo, SeqNo};
+
+/// Counts the memtables of one session, in the order in which they were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BufferId(pub(crate) u64);
+
+/// One memtable, active or frozen.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pub(crate) id: BufferId,
+    pub(crate) memtable: Arc<Memtable>,
+    /// The log that holds the same writes, if there is one.
+    log: OnceLock<LogNo>,
+    /// The last write in the memtable.
+    last_seq: AtomicU64,
+}
+
+impl Buffer {
+    pub(crate) fn new(id: BufferId) -> Self {
+        let memtable = Arc::new(Memtable::new());
+        Self { id, memtable, log: OnceLock::new(), last_seq: AtomicU64::new(0) }
+    }
+
+    /// Ties the memtable to the log that its writes go to. A memtable has one log.
+    #[cfg(feature = "durability")]
+    pub(crate) fn set_log(&self, log: LogNo) {
+        let _ = self.log.set(log);
+    }
+
+    pub(crate) fn log(&self) -> Option<LogNo> {
+        self.log.get().copied()
+    }
+
+    /// Called by the writer, which writes to one memtable at a time.
+    pub(crate) fn set_last_seq(&self, seq: SeqNo) {
+        self.last_seq.store(seq.get(), Ordering::Release);
+    }
+
+    pub(crate) fn last_seq(&self) -> SeqNo {
+        SeqNo::new(self.last_seq.load(Ordering::Acquire)).unwrap_or(SeqNo::MAX)
+    }
+
+    /// Whether the memtable has reached its capacity, by live bytes, or by memory
+    /// when replaced values pile up.
+    pub(crate) fn is_full(&self, capacity: usize) -> bool {
+        let memory = capacity.saturating_mul(3).saturating_add(1 << 20);
+        self.memtable.live_bytes() >= capacity || self.memtable.memory_bytes() >= memory
+    }
+}

@@ -1,0 +1,46 @@
+//! The cleaner: a thread that unlinks and unmaps, so that no reader has to.
+//!
+//! The last holder of a table that is no longer in any version hands what is left
+//! of it over here. Once the store is closed nobody listens: then files stay, and
+//! the next open collects them.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+
+use lsm_vfs::{Dir, File, Map, Name};
+
+/// What the cleaner is told.
+pub(crate) enum Garbage {
+    /// Remove these names, then let go of the file and its mapping.
+    Remove { names: Vec<Name>, file: Option<Arc<dyn File>>, map: Option<Map> },
+    /// Let go of a file that stays.
+    Release { file: Arc<dyn File>, map: Option<Map> },
+    /// End, when everything before is done.
+    Stop,
+}
+
+/// Runs until told to stop.
+pub(crate) fn run(dir: &dyn Dir, garbage: &Receiver<Garbage>) {
+    while let Ok(next) = garbage.recv() {
+        match next {
+            Garbage::Remove { names, file, map } => {
+                names.iter().for_each(|name| remove(dir, name));
+                drop((file, map));
+            }
+            Garbage::Release { file, map } => drop((file, map)),
+            Garbage::Stop => return,
+        }
+    }
+}
+
+/// Removes a file that nothing refers to. A failure costs space, not data.
+pub(crate) fn remove(dir: &dyn Dir, name: &Name) {
+    match dir.remove(name) {
+        Ok(()) => tracing::trace!(%name, "removed"),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => tracing::warn!(%error, "left for the next open to remove"),
+    }
+}
+
+/// The way to the cleaner.
+pub(crate) type Cleaner = Sender<Garbage>;

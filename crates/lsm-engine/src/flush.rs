@@ -1,0 +1,46 @@
+//! Flushing: the oldest frozen memtable becomes tables.
+//!
+//! Steps: of each key the newest version, without tombstones that hide nothing, is
+//! written into tables; they are synced and named; one edit adds them as the newest
+//! run, says up to which write everything is in tables, and lets the memtable's log
+//! go. The memtable stays readable until that moment.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lsm_compaction::DropRule;
+use lsm_manifest::EditOp;
+use lsm_memtable::MemtableCursor;
+use lsm_merge::{Merge, Newest};
+use lsm_types::{InternalKey, RunNo, SeqNo};
+
+use crate::Result;
+use crate::install::Commit;
+use crate::output::Output;
+use crate::shared::Shared;
+use crate::source::Source;
+
+impl Shared {
+    /// Flushes the oldest frozen memtable, if there is one.
+    pub(crate) fn flush_oldest(&self) -> Result<()> {
+        let view = self.view.load_full();
+        let Some(buffer) = view.frozen.last() else { return Ok(()) };
+        let rule = DropRule::for_flush(&view.tables.version);
+        let source = Source::Memtable(MemtableCursor::new(Arc::clone(&buffer.memtable)));
+        let merge = Merge::forward(vec![source], InternalKey::first_of(b""))?;
+        let mut output = Output::new(self);
+        output.fill(Newest::new(merge, SeqNo::MAX), &rule, false)?;
+
+        let mut commit = Commit { flushed: Some(buffer.id), ..Commit::default() };
+        output.finish(&mut commit, || Ok((self.allocate::<RunNo>()?, 0)))?;
+        commit.edit.ops.push(EditOp::LastSeq(buffer.last_seq()));
+        commit.edit.ops.extend(buffer.log().map(EditOp::RemoveLog));
+        #[cfg(feature = "durability")]
+        self.install_with_spare(commit)?;
+        #[cfg(not(feature = "durability"))]
+        self.install(commit)?;
+        output.keep();
+        self.counters.flushes.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! Installing: the one commit point. Flush, merge, log rotation and open go
+//! through it.
+//!
+//! Steps, under the installer's lock: check the edit against the version; append
+//! it and sync; write the other commit slot and sync; fold; replace the view. What
+//! the edit removes is released only then.
+//!
+//! A failure before the edit's first byte means that nothing happened, and the
+//! caller takes its outputs back. Any later failure leaves open what is committed:
+//! the store refuses writes until it is opened again and deletes nothing.
+
+use std::sync::Arc;
+
+use lsm_manifest::{
+    Edit, EditOp, Head, Recovered, Version, frame, new_file, slot_offset,
+};
+use lsm_types::{LogNo, MAX_FILE_NO, RunNo, SlotNo, StoreId, TableNo};
+use lsm_vfs::{Dir, File, write_all_at};
+
+use crate::buffer::BufferId;
+use crate::cleaner::Garbage;
+use crate::names::FileName;
+use crate::shared::Shared;
+use crate::table::Table;
+use crate::view::{Tables, View};
+use crate::{Error, Result};
+
+/// Numbers are reserved by so many at once.
+const RESERVE: u64 = 100;
+/// A manifest is rewritten when it has grown fourfold since it was last written
+/// whole, and is longer than this.
+const REWRITE_BYTES: u64 = 64 * 1024;
+
+/// The manifest as it is being written.
+#[derive(Debug)]
+pub(crate) struct Installer {
+    file: Arc<dyn File>,
+    head: Head,
+    last_edit: u64,
+    /// How long the manifest was when it was last written whole.
+    snapshot_bytes: u64,
+    next_number: u64,
+}
+
+/// What one commit brings.
+#[derive(Debug, Default)]
+pub(crate) struct Commit {
+    pub(crate) edit: Edit,
+    /// The tables that the edit adds.
+    pub(crate) tables: Vec<Arc<Table>>,
+    /// The memtable whose writes they hold.
+    pub(crate) flushed: Option<BufferId>,
+}
+
+impl Installer {
+    /// Goes on with a manifest that was read.
+    pub(crate) fn resume(file: Arc<dyn File>, found: &Recovered, bytes: u64, used: u64) -> Self {
+        Self {
+            file,
+            head: found.head,
+            last_edit: found.last_edit,
+            snapshot_bytes: bytes,
+            next_number: found.version.reserved_until().max(used.saturating_add(1)),
+        }
+    }
+
+    /// Writes the first manifest of a new store: its first durable name.
+    pub(crate) fn create(dir: &dyn Dir, store: StoreId) -> Result<(Self, Version)> {
+        let ops = vec![EditOp::Reserve(1 + RESERVE)];
+        let version = Version::default()
+            .apply(&Edit { ops })
+            .map_err(|error| Error::internal(dir.path(), error.to_string()))?;
+        let (bytes, head) = new_file(store, 1, 1, &version);
+        let file = write_whole(dir, &bytes)?;
+        rename_whole(dir)?;
+        dir.sync()?;
+        let snapshot_bytes = bytes.len() as u64;
+        Ok((Self { file, head, last_edit: 1, snapshot_bytes, next_number: 1 }, version))
+    }
+
+    pub(crate) fn store(&self) -> StoreId {
+        self.head.store
+    }
+
+    /// Makes what was read durable as it was read: cuts a torn tail, and lets the
+    /// slot speak for edits that were intact behind it.
+    pub(crate) fn settle(&mut self, found: &Recovered) -> Result<()> {
+        if found.torn_bytes > 0 {
+            self.file.set_len(self.head.committed)?;
+        }
+        if found.torn_bytes > 0 || found.slot_is_behind {
+            self.file.sync()?;
+            self.head.generation += 1;
+            self.write_slot()?;
+        }
+        Ok(())
+    }
+
+    fn write_slot(&self) -> Result<(), lsm_vfs::Error> {
+        let at = slot_offset(self.head.generation);
+        write_all_at(&*self.file, at, &self.head.encode()).map_err(|error| error.source)?;
+        self.file.sync()
+    }
+
+    /// Makes `edit` durable. `Err(Ok(_))` means that nothing happened, `Err(Err(_))`
+    /// that what happened is unknown.
+    fn commit(
+        &mut self,
+        dir: &dyn Dir,
+        edit: &Edit,
+        next: &Version,
+    ) -> Result<(), Result<Error, Error>> {
+        let (bytes, chain) = frame(self.head.chain, self.last_edit + 1, edit);
+        let grown = self.head.committed + bytes.len() as u64;
+        if grown > REWRITE_BYTES.max(self.snapshot_bytes.saturating_mul(4)) {
+            return self.rewrite(dir, next);
+        }
+        if let Err(error) = write_all_at(&*self.file, self.head.committed, &bytes) {
+            let nothing = error.nothing_written();
+            let error = Error::Disk(error.source);
+            return Err(if nothing { Ok(error) } else { Err(error) });
+        }
+        self.file.sync().map_err(|error| Err(error.into()))?;
+        self.head = Head {
+            generation: self.head.generation + 1,
+            committed: grown,
+            chain,
+            ..self.head
+        };
+        self.last_edit += 1;
+        self.write_slot().map_err(|error| Err(error.into()))
+    }
+
+    /// Writes the manifest anew, as a snapshot of `next`.
+    fn rewrite(&mut self, dir: &dyn Dir, next: &Version) -> Result<(), Result<Error, Error>> {
+        let generation = self.head.generation + 1;
+        let (bytes, head) = new_file(self.head.store, generation, self.last_edit + 1, next);
+        let file = write_whole(dir, &bytes).map_err(Ok)?;
+        rename_whole(dir).map_err(Ok)?;
+        dir.sync().map_err(|error| Err(error.into()))?;
+        // The handle made under the temporary name serves as well; only messages
+        // would name it wrongly.
+        self.file = dir.open(&FileName::Manifest.name(), true).unwrap_or(file);
+        self.head = head;
+        self.last_edit += 1;
+        self.snapshot_bytes = bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Writes a whole manifest under its temporary name, durably.
+fn write_whole(dir: &dyn Dir, bytes: &[u8]) -> Result<Arc<dyn File>> {
+    let name = FileName::Manifest.temporary();
+    match dir.remove(&name) {
+        Err(error) if !error.is_not_found() => return Err(error.into()),
+        _ => {}
+    }
+    let file = dir.create(&name)?;
+    let written = write_all_at(&*file, 0, bytes)
+        .map_err(|error| error.source)
+        .and_then(|()| file.sync());
+    match written {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            crate::cleaner::remove(dir, &name);
+            Err(error.into())
+        }
+    }
+}
+
+/// Gives a whole manifest its name; where that fails, nothing was renamed.
+fn rename_whole(dir: &dyn Dir) -> Result<()> {
+    let from = FileName::Manifest.temporary();
+    dir.rename(&from, &FileName::Manifest.name()).map_err(|error| {
+        crate::cleaner::remove(dir, &from);
+        error.into()
+    })
+}
+
+/// A number that no file of the store ever had, as the type that is asked for.
+pub(crate) trait FileNumber: Sized {
+    fn from_number(number: u64) -> Option<Self>;
+}
+
+macro_rules! file_numbers {
+    ($($name:ident),*) => {$(
+        impl FileNumber for $name {
+            fn from_number(number: u64) -> Option<Self> {
+                Self::new(number)
+            }
+        }
+    )*};
+}
+file_numbers!(TableNo, RunNo, LogNo, SlotNo);
+
+impl Shared {
+    /// A number that was never used before.
+    pub(crate) fn allocate<N: FileNumber>(&self) -> Result<N> {
+        let mut installer = self.installer.lock();
+        self.allocate_with(&mut installer)
+    }
+
+    fn allocate_with<N: FileNumber>(&self, installer: &mut Installer) -> Result<N> {
+        self.check_refused()?;
+        let number = installer.next_number;
+        let used_up =
+            || Error::UsedUp { path: self.disk.dir.path().into(), what: "file numbers" };
+        if number > MAX_FILE_NO {
+            return Err(used_up());
+        }
+        if number >= self.view.load().tables.version.reserved_until() {
+            self.install_with(installer, Commit::default())?;
+        }
+        installer.next_number += 1;
+        N::from_number(number).ok_or_else(used_up)
+    }
+
+    /// Commits, and shows the result to readers.
+    pub(crate) fn install(&self, commit: Commit) -> Result<()> {
+        let mut installer = self.installer.lock();
+        self.install_with(&mut installer, commit)
+    }
+
+    fn install_with(&self, installer: &mut Installer, mut commit: Commit) -> Result<()> {
+        self.check_refused()?;
+        let before = Arc::clone(&self.view.load().tables);
+        let dir = &*self.disk.dir;
+        if installer.next_number + RESERVE / 2 > before.version.reserved_until() {
+            let until = (installer.next_number + RESERVE).min(MAX_FILE_NO + 1);
+            commit.edit.ops.insert(0, EditOp::Reserve(until));
+        }
+        // An edit that does not fit is a bug of ours; nothing has happened yet.
+        let next = before
+            .version
+            .apply(&commit.edit)
+            .map_err(|error| Error::internal(dir.path(), error.to_string()))?;
+        let mut handles = before.handles();
+        handles.extend(commit.tables.iter().map(|table| (table.number(), Arc::clone(table))));
+        let slots = released_slots(&before.version, &next);
+        let tables = Tables::new(next, |number| {
+            let missing = || Error::internal(dir.path(), format!("table {number} is not open"));
+            handles.get(&number).cloned().ok_or_else(missing)
+        })?;
+        match installer.commit(dir, &commit.edit, &tables.version) {
+            Ok(()) => {}
+            Err(Ok(nothing_happened)) => return Err(nothing_happened),
+            Err(Err(unknown)) => return Err(self.refuse(unknown)),
+        }
+        let tables = Arc::new(tables);
+        self.replace_view(|view| View {
+            active: Arc::clone(&view.active),
+            frozen: still_frozen(view, commit.flushed),
+            tables: Arc::clone(&tables),
+        });
+        let kept = tables.handles();
+        let removed = handles.values().filter(|table| !kept.contains_key(&table.number()));
+        removed.for_each(|table| table.set_removed());
+        if !slots.is_empty() {
+            let names = slots.into_iter().map(|slot| FileName::Slot(slot).name()).collect();
+            let _ = self.disk.cleaner.send(Garbage::Remove { names, file: None, map: None });
+        }
+        let mut work = self.work.lock();
+        work.flushed = work.flushed.max(commit.flushed);
+        self.changed.notify_all();
+        Ok(())
+    }
+}
+
+fn still_frozen(view: &View, flushed: Option<BufferId>) -> Vec<Arc<crate::buffer::Buffer>> {
+    view.frozen.iter().filter(|buffer| Some(buffer.id) != flushed).cloned().collect()
+}
+
+/// The slots of logs that an edit removed.
+fn released_slots(before: &Version, after: &Version) -> Vec<SlotNo> {
+    let gone = before.logs().iter().filter(|(log, _)| !after.logs().contains_key(log));
+    gone.map(|(_, slot)| *slot).collect()
+}

@@ -1,0 +1,54 @@
+//! The engine: the only place with threads, locks and paths.
+//!
+//! The other crates turn bytes into meaning and decide; this one acts. Its files
+//! are verbs: [`open`](Engine::open), recover, write, read, scan, flush, compact,
+//! install, close. It does not know the command line, and no codec knows it.
+//!
+//! # Ways of the data
+//!
+//! A write goes to the log (feature `durability`), into the active memtable, and
+//! is published by one number. A full memtable is frozen; the flush worker turns
+//! it into tables and commits them through [`install`](crate::install), the one
+//! commit point. The compaction worker merges runs through the same point. A read
+//! takes one immutable view, then the published number, and no lock.
+//!
+//! # Locks, in the order in which they may be taken
+//!
+//! 1. `writer`: one write at a time; also rotation.
+//! 2. `logs`: the spare log (feature `durability`).
+//! 3. `installer`: the manifest; held over its syncs, never by a reader.
+//! 4. `swap`: a few instructions, to replace the view.
+//! 5. `work`: what workers and waiters tell each other; nothing is taken under it.
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod cleaner;
+mod close;
+mod compact;
+mod error;
+mod flush;
+mod install;
+#[cfg(feature = "durability")]
+mod log;
+mod names;
+mod open;
+mod options;
+mod output;
+mod read;
+mod recover;
+mod scan;
+mod shared;
+mod source;
+mod stats;
+mod table;
+mod view;
+mod work;
+mod write;
+
+pub use error::{Error, Result};
+pub use lsm_types::{Batch, BatchError, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+pub use lsm_vfs::{Fs, RealFs};
+pub use open::Engine;
+pub use options::Options;
+pub use scan::{Scan, ScanRange};
+pub use stats::{LevelStats, Stats};

@@ -1,0 +1,290 @@
+//! Opening a store, and the handle that its users hold.
+//!
+//! Steps: open the directory and lock its handle; read the manifest, or write the
+//! first one of a new store; open every table it names; replay its logs; only then
+//! change anything: cut a torn manifest tail, remove files that nothing names; start
+//! the workers. Until then a failure leaves the directory byte for byte as it was.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use lsm_block_cache::BlockCache;
+use lsm_manifest::{Edit, EditOp, Recovered, Version, recover};
+use lsm_types::{Batch, StoreId};
+use lsm_vfs::{Entry, EntryKind, File, Fs, Name, RealFs, read_exact_at};
+use parking_lot::Mutex;
+
+use crate::buffer::{Buffer, BufferId};
+use crate::close::Threads;
+use crate::install::{Commit, Installer};
+use crate::names::FileName;
+use crate::recover::{Replay, replay};
+use crate::scan::{Scan, ScanRange};
+use crate::shared::{Disk, Shared, Start};
+use crate::stats::Stats;
+use crate::table::Table;
+use crate::view::{Tables, View};
+use crate::work::{self, Job};
+use crate::{Error, Options, Result};
+
+/// An open store.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) threads: Mutex<Option<Threads>>,
+}
+
+/// A manifest that was read, or written for a new store.
+struct Found {
+    file: Arc<dyn File>,
+    bytes: u64,
+    recovered: Recovered,
+}
+
+impl Engine {
+    /// Opens the store in `path` on the real file system.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_on`](Engine::open_on).
+    pub fn open(path: &Path, options: Options) -> Result<Self> {
+        Self::open_on(Arc::new(RealFs), path, options)
+    }
+
+    /// Opens the store in `path`, making it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be opened or is open elsewhere, when anything in
+    /// it is damaged or needs another build, or when a thread cannot be started. A
+    /// store that exists is then as it was.
+    pub fn open_on(fs: Arc<dyn Fs>, path: &Path, options: Options) -> Result<Self> {
+        let dir = fs.open_dir(path, true)?;
+        dir.lock()?;
+        let entries = dir.entries()?;
+        let (cleaner, garbage) = mpsc::channel();
+        let cache = Arc::new(BlockCache::new(options.block_cache_capacity as u64));
+        let disk = Disk { fs, dir, options, cache, cleaner };
+
+        let found = read_manifest(&disk)?;
+        let (installer, version, replayed, found) = match found {
+            None => {
+                check_new(&disk, &entries)?;
+                let mut store = [0; 16];
+                disk.fs.random(&mut store)?;
+                let (installer, version) = Installer::create(&*disk.dir, StoreId(store))?;
+                let replayed = replay(&disk, store, &version)?;
+                (installer, version, replayed, None)
+            }
+            Some(found) => {
+                let Recovered { version, head, .. } = &found.recovered;
+                let replayed = replay(&disk, head.store.0, version)?;
+                let used = entries.iter().filter_map(ours).map(FileName::number).max();
+                let used = used.unwrap_or(0);
+                let file = Arc::clone(&found.file);
+                let installer = Installer::resume(file, &found.recovered, found.bytes, used);
+                (installer, version.clone(), replayed, Some(found))
+            }
+        };
+        let store = installer.store();
+        let tables = open_tables(&disk, store, version)?;
+
+        // From here on the store is sound, and changes are made.
+        let mut installer = installer;
+        if let Some(found) = &found {
+            installer.settle(&found.recovered)?;
+        }
+        remove_strays(&disk, &entries, &tables.version);
+        Self::start(disk, installer, tables, replayed, garbage)
+    }
+
+    fn start(
+        disk: Disk,
+        installer: Installer,
+        tables: Tables,
+        replayed: Replay,
+        garbage: mpsc::Receiver<crate::cleaner::Garbage>,
+    ) -> Result<Self> {
+        let Replay { buffers, empty, last_seq, records, cut_bytes } = replayed;
+        let next = buffers.last().map_or(0, |buffer| buffer.id.0 + 1);
+        let view = View {
+            active: Arc::new(Buffer::new(BufferId(next))),
+            frozen: buffers.into_iter().rev().map(Arc::new).collect(),
+            tables: Arc::new(tables),
+        };
+        let next_buffer = next + 1;
+        let start = Start { disk, installer, view, last_seq, next_buffer };
+        let shared = Arc::new(Shared::new(start));
+        let counters = &shared.counters;
+        counters.recovered_records.store(records, std::sync::atomic::Ordering::Relaxed);
+        counters.recovered_cut_bytes.store(cut_bytes, std::sync::atomic::Ordering::Relaxed);
+        if !empty.is_empty() {
+            let ops = empty.into_iter().map(EditOp::RemoveLog).collect();
+            shared.install(Commit { edit: Edit { ops }, ..Commit::default() })?;
+        }
+        let threads = Threads::start(&shared, garbage)?;
+        Ok(Self { shared, threads: Mutex::new(Some(threads)) })
+    }
+
+    /// Sets `key` to `value`.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Engine::write).
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.shared.write(&Batch::of_put(key, value))
+    }
+
+    /// Deletes `key`.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Engine::write).
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.shared.write(&Batch::of_delete(key))
+    }
+
+    /// Writes a batch, all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When an operation is too long, the log cannot be written, writes are
+    /// refused, or memtables cannot be flushed and there is no room for another.
+    pub fn write(&self, batch: &Batch) -> Result<()> {
+        self.shared.write(batch)
+    }
+
+    /// The value of `key`, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When a block that could hold it cannot be read or is damaged.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.shared.get(key)
+    }
+
+    /// The rows of `range` as they are now.
+    ///
+    /// # Errors
+    ///
+    /// When a block of the range cannot be read or is damaged.
+    pub fn scan(&self, range: &ScanRange) -> Result<Scan> {
+        self.shared.scan(range)
+    }
+
+    /// Brings everything written so far into tables.
+    ///
+    /// # Errors
+    ///
+    /// When that failed; the writes are still readable, and it is tried again.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.flush()
+    }
+
+    /// What the store can tell of itself.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+}
+
+impl Threads {
+    /// Starts all threads, or none.
+    fn start(shared: &Arc<Shared>, garbage: mpsc::Receiver<crate::cleaner::Garbage>) -> Result<Self> {
+        let mut threads = Self::default();
+        let fs = &shared.disk.fs;
+        let mut start = |name, task: lsm_vfs::Task| -> Result<()> {
+            match fs.spawn(name, task) {
+                Ok(thread) => threads.push(name, thread),
+                Err(error) => {
+                    std::mem::take(&mut threads).end(shared);
+                    return Err(error.into());
+                }
+            }
+            Ok(())
+        };
+        let dir = Arc::clone(&shared.disk.dir);
+        start(Self::CLEANER, Box::new(move || crate::cleaner::run(&*dir, &garbage)))?;
+        for (name, job) in [("lsm-flush", Job::Flush), ("lsm-compact", Job::Compact)] {
+            let shared = Arc::clone(shared);
+            start(name, Box::new(move || work::run(&shared, job)))?;
+        }
+        Ok(threads)
+    }
+}
+
+/// What a plain file of the directory is, if it is one of ours.
+fn ours(entry: &Entry) -> Option<FileName> {
+    FileName::parse(&entry.name).filter(|_| entry.kind == EntryKind::File)
+}
+
+fn read_manifest(disk: &Disk) -> Result<Option<Found>> {
+    let file = match disk.dir.open(&FileName::Manifest.name(), true) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let len = file.len()?;
+    let too_long = || lsm_vfs::Error::new("read", file.path(), std::io::ErrorKind::OutOfMemory);
+    let mut bytes = Vec::new();
+    let size = usize::try_from(len).map_err(|_| too_long())?;
+    bytes.try_reserve_exact(size).map_err(|_| too_long())?;
+    bytes.resize(size, 0);
+    read_exact_at(&*file, 0, &mut bytes)?;
+    let recovered = recover(&bytes).map_err(|error| Error::manifest(file.path(), error))?;
+    Ok(Some(Found { file, bytes: len, recovered }))
+}
+
+/// A directory without a manifest is new only if it holds none of our names.
+fn check_new(disk: &Disk, entries: &[Entry]) -> Result<()> {
+    let is_data = |entry: &&Entry| {
+        let found = FileName::parse(&entry.name);
+        matches!(found, Some(FileName::Table(_) | FileName::Filter(_) | FileName::Slot(_)))
+    };
+    match entries.iter().find(is_data) {
+        None => Ok(()),
+        Some(entry) => {
+            let path = disk.dir.path().join(FileName::Manifest.name().as_str());
+            let what = format!("manifest missing, although {} is there", entry.name);
+            Err(Error::damaged(&path, what))
+        }
+    }
+}
+
+fn open_tables(disk: &Disk, store: StoreId, version: Version) -> Result<Tables> {
+    let metas: std::collections::BTreeMap<_, _> =
+        version.tables().map(|(_, meta)| (meta.number, meta.clone())).collect();
+    let tables = Tables::new(version, |number| {
+        let missing = || Error::internal(disk.dir.path(), "a table without an entry");
+        let meta = metas.get(&number).ok_or_else(missing)?;
+        Ok(Arc::new(Table::open(disk, store, meta)?))
+    })?;
+    for run in &tables.runs {
+        for (a, b) in run.tables.iter().zip(run.tables.iter().skip(1)) {
+            let (before, after) = (a.table.meta().properties(), b.table.meta().properties());
+            let by_live = a.live.intersect(&b.live).is_empty();
+            if before.largest >= after.smallest && !by_live {
+                let what = format!("its keys overlap those of {}", b.table.path().display());
+                return Err(Error::damaged(a.table.path(), what));
+            }
+        }
+    }
+    Ok(tables)
+}
+
+/// Removes files of ours that nothing names: left over from a crash, or from
+/// readers that outlived their store.
+fn remove_strays(disk: &Disk, entries: &[Entry], version: &Version) {
+    let mut live: BTreeSet<Name> = BTreeSet::from([FileName::Manifest.name()]);
+    for (_, table) in version.tables() {
+        live.insert(FileName::Table(table.number).name());
+        live.insert(FileName::Filter(table.number).name());
+    }
+    live.extend(version.logs().values().map(|slot| FileName::Slot(*slot).name()));
+    let strays = entries.iter().filter(|entry| ours(entry).is_some());
+    for stray in strays.filter(|entry| !live.contains(&entry.name)) {
+        crate::cleaner::remove(&*disk.dir, &stray.name);
+    }
+}

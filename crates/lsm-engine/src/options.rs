@@ -1,0 +1,30 @@
+//! The engine's settings, as data.
+
+/// How a store is run. Nothing here is written to disk: every open may choose anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// A memtable is full at this many bytes of live keys and values. At 0 each
+    /// write is flushed before it returns.
+    pub memtable_capacity: usize,
+    /// As many runs as this start a merge; `usize::MAX` switches merging off.
+    pub compaction_trigger: usize,
+    /// Bytes of blocks that the cache may keep; 0 switches it off.
+    pub block_cache_capacity: usize,
+    /// Whether tables are read through a mapping where the file system has one;
+    /// otherwise blocks are read by calls and kept in the cache.
+    pub mmap_reads: bool,
+    /// Merges cut their output into tables of about this many bytes.
+    pub table_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            memtable_capacity: 4 << 20,
+            compaction_trigger: 4,
+            block_cache_capacity: 8 << 20,
+            mmap_reads: true,
+            table_bytes: 16 << 20,
+        }
+    }
+}

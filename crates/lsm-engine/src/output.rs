@@ -1,0 +1,259 @@
+//! Writing tables: what a flush and a merge have in common.
+//!
+//! Steps for each table: reserve a number, write a temporary in chunks of 64 KiB,
+//! sync it, rename it; the same for its filter. After the last one the directory is
+//! synced. Until they are kept, tables are taken back when the output is dropped,
+//! unless what was committed is unknown: then nothing is deleted.
+
+use std::sync::Arc;
+
+use lsm_compaction::DropRule;
+use lsm_manifest::{EditOp, Span, TableMeta, fence};
+use lsm_merge::Newest;
+use lsm_sstable::{Identity, RunMeta, RunWriter};
+use lsm_types::{Entry, Kind, RunNo, TableNo, TableUid};
+use lsm_vfs::{File, write_all_at};
+
+use crate::install::Commit;
+use crate::names::FileName;
+use crate::shared::Shared;
+use crate::source::Source;
+use crate::table::Table;
+use crate::{Error, Result};
+
+/// New files are written in chunks of this size; larger ones were measured to be
+/// ten times slower on some machines.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Bits that a filter spends on a key.
+#[cfg(feature = "bloom")]
+const FILTER_BITS_PER_KEY: usize = 10;
+
+/// Tables in the making.
+pub(crate) struct Output<'a> {
+    shared: &'a Shared,
+    current: Option<Half>,
+    done: Vec<(Arc<Table>, TableMeta)>,
+    kept: bool,
+}
+
+/// A table that is being written.
+struct Half {
+    identity: Identity,
+    writer: RunWriter,
+    file: Arc<dyn File>,
+    written: u64,
+    #[cfg(feature = "bloom")]
+    filter: lsm_bloom::FilterBuilder,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared, current: None, done: Vec::new(), kept: false }
+    }
+
+    /// Adds an entry, above the one before and with another key.
+    pub(crate) fn push(&mut self, entry: &Entry<'_>) -> Result<()> {
+        let mut half = match self.current.take() {
+            Some(half) => half,
+            None => self.begin()?,
+        };
+        let path = half.file.path().to_path_buf();
+        let pushed = half.writer.push(entry);
+        #[cfg(feature = "bloom")]
+        half.filter.add(lsm_bloom::hash(entry.user_key));
+        let full = half.writer.estimated_bytes() >= self.shared.disk.options.table_bytes;
+        let written = self.current.insert(half).write_ready();
+        pushed.map_err(|error| Error::internal(&path, error.to_string()))?;
+        written?;
+        if full { self.end_table() } else { Ok(()) }
+    }
+
+    fn begin(&self) -> Result<Half> {
+        let disk = &self.shared.disk;
+        let number: TableNo = self.shared.allocate()?;
+        let mut uid = [0; 16];
+        disk.fs.random(&mut uid)?;
+        let identity = Identity { store: self.shared.store, number, uid: TableUid(uid) };
+        Ok(Half {
+            identity,
+            writer: RunWriter::new(identity),
+            file: disk.dir.create(&FileName::Table(number).temporary())?,
+            written: 0,
+            #[cfg(feature = "bloom")]
+            filter: lsm_bloom::FilterBuilder::new(FILTER_BITS_PER_KEY),
+        })
+    }
+
+    /// Finishes the current table, if there is one.
+    fn end_table(&mut self) -> Result<()> {
+        let Some(half) = self.current.take() else { return Ok(()) };
+        let number = half.identity.number;
+        let made = half.finish(self.shared);
+        if made.is_err() {
+            self.take_back(number);
+        }
+        self.done.push(made?);
+        Ok(())
+    }
+
+    /// Writes out what is left of `rows` after the drop rule. Gives up when the
+    /// store is being closed and `yields` says that the work can wait.
+    pub(crate) fn fill(
+        &mut self,
+        mut rows: Newest<Source>,
+        rule: &DropRule,
+        yields: bool,
+    ) -> Result<()> {
+        while let Some(entry) = rows.next()? {
+            if yields && self.shared.is_stopping() {
+                return Err(Error::Closing);
+            }
+            let dead = entry.kind == Kind::Delete && rule.may_drop(entry.user_key);
+            if !dead {
+                self.push(&entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the last table, makes all names durable, and adds the tables to
+    /// `commit` as the run that `run` gives; without tables it is not asked. They
+    /// are still taken back unless [`keep`](Output::keep) follows.
+    pub(crate) fn finish(
+        &mut self,
+        commit: &mut Commit,
+        run: impl FnOnce() -> Result<(RunNo, u8)>,
+    ) -> Result<()> {
+        self.end_table()?;
+        if self.done.is_empty() {
+            return Ok(());
+        }
+        self.shared.disk.dir.sync()?;
+        let (run, level) = run()?;
+        for (table, meta) in &self.done {
+            commit.edit.ops.push(EditOp::AddTable { run, level, table: meta.clone() });
+            commit.tables.push(Arc::clone(table));
+        }
+        Ok(())
+    }
+
+    /// Says that the tables are committed.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+
+    fn take_back(&self, number: TableNo) {
+        let (table, filter) = (FileName::Table(number), FileName::Filter(number));
+        for name in [table.name(), filter.name(), table.temporary(), filter.temporary()] {
+            crate::cleaner::remove(&*self.shared.disk.dir, &name);
+        }
+    }
+}
+
+impl Drop for Output<'_> {
+    fn drop(&mut self) {
+        if self.kept || self.shared.is_refused() {
+            return;
+        }
+        let current = self.current.as_ref().map(|half| half.identity.number);
+        let numbers = self.done.iter().map(|(_, meta)| meta.number).chain(current);
+        numbers.for_each(|number| self.take_back(number));
+    }
+}
+
+impl Half {
+    fn write_ready(&mut self) -> Result<()> {
+        if self.writer.ready_bytes() < CHUNK_BYTES {
+            return Ok(());
+        }
+        let bytes = self.writer.take_bytes();
+        write_chunks(&*self.file, &mut self.written, &bytes)
+    }
+
+    fn finish(self, shared: &Shared) -> Result<(Arc<Table>, TableMeta)> {
+        let disk = &shared.disk;
+        let Self { identity, writer, file, mut written, .. } = self;
+        let (bytes, summary) = writer
+            .finish()
+            .map_err(|error| Error::internal(file.path(), error.to_string()))?;
+        write_chunks(&*file, &mut written, &bytes)?;
+        file.sync()?;
+        let name = FileName::Table(identity.number);
+        disk.dir.rename(&name.temporary(), &name.name())?;
+        #[cfg(feature = "bloom")]
+        write_filter(shared, &identity, self.filter)?;
+        let meta = describe(&summary.meta);
+        Ok((Arc::new(Table::written(disk, summary.meta)?), meta))
+    }
+}
+
+fn write_chunks(file: &dyn File, written: &mut u64, bytes: &[u8]) -> Result<()> {
+    for chunk in bytes.chunks(CHUNK_BYTES) {
+        write_all_at(file, *written, chunk).map_err(|error| error.source)?;
+        *written += chunk.len() as u64;
+    }
+    Ok(())
+}
+
+/// The manifest's entry for a table.
+fn describe(meta: &RunMeta) -> TableMeta {
+    let (identity, properties) = (meta.identity(), meta.properties());
+    TableMeta {
+        number: identity.number,
+        uid: identity.uid,
+        file_bytes: meta.file_bytes(),
+        entries: properties.entries,
+        tombstones: properties.tombstones,
+        raw_bytes: properties.raw_bytes,
+        lowest_seq: properties.lowest_seq,
+        highest_seq: properties.highest_seq,
+        first: fence(&properties.smallest).to_vec(),
+        last: fence(&properties.largest).to_vec(),
+        live: Span::all(),
+    }
+}
+
+#[cfg(feature = "bloom")]
+fn write_filter(
+    shared: &Shared,
+    identity: &Identity,
+    filter: lsm_bloom::FilterBuilder,
+) -> Result<()> {
+    let dir = &shared.disk.dir;
+    let name = FileName::Filter(identity.number);
+    let file = dir.create(&name.temporary())?;
+    let bytes = filter.build().encode(identity.store.0, identity.uid.0);
+    write_chunks(&*file, &mut 0, &bytes)?;
+    file.sync()?;
+    Ok(dir.rename(&name.temporary(), &name.name())?)
+}
+
+/// Reads the filter of a table. It is a hint: whatever is wrong with it, the table
+/// is asked without it.
+#[cfg(feature = "bloom")]
+pub(crate) fn read_filter(
+    disk: &crate::shared::Disk,
+    identity: &Identity,
+) -> Option<lsm_bloom::Filter> {
+    let read = || -> Result<lsm_bloom::Filter> {
+        let file = disk.dir.open(&FileName::Filter(identity.number).name(), false)?;
+        // A filter is never longer than a few bytes a key; a longer file is not read.
+        let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| {
+            lsm_vfs::Error::new("read", file.path(), std::io::ErrorKind::OutOfMemory)
+        })?;
+        bytes.resize(len, 0);
+        lsm_vfs::read_exact_at(&*file, 0, &mut bytes)?;
+        lsm_bloom::Filter::decode(&bytes, identity.store.0, identity.uid.0)
+            .map_err(|error| Error::damaged(file.path(), error.to_string()))
+    };
+    match read() {
+        Ok(filter) => Some(filter),
+        Err(error) => {
+            tracing::info!(%error, "the table is asked without its filter");
+            None
+        }
+    }
+}

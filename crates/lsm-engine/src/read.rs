@@ -1,0 +1,38 @@
+//! Reading one key.
+//!
+//! Steps: take the view, then the published number; ask the memtables, newest
+//! first; then of each run, newest first, the one table whose keys surround the
+//! key, its filter before its blocks. The first answer stands, a tombstone too.
+
+use lsm_types::Kind;
+
+use crate::Result;
+use crate::shared::Shared;
+
+impl Shared {
+    /// The value of `key`, if it has one.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        // This order matters: what the view holds beside the active memtable is
+        // older than any number loaded after it.
+        let view = self.view.load();
+        let snapshot = self.published();
+        for buffer in view.buffers() {
+            if let Some(found) = buffer.memtable.get(key, snapshot) {
+                return Ok((found.kind == Kind::Put).then(|| found.value.to_vec()));
+            }
+        }
+        #[cfg(feature = "bloom")]
+        let hash = lsm_bloom::hash(key);
+        for run in &view.tables.runs {
+            let Some(table) = run.table_for(key) else { continue };
+            #[cfg(feature = "bloom")]
+            if !table.may_contain(hash) {
+                continue;
+            }
+            if let Some(found) = table.get(key)? {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+}

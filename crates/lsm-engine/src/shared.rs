@@ -1,0 +1,140 @@
+//! What the threads of one store share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use lsm_block_cache::BlockCache;
+use lsm_types::{SeqNo, StoreId};
+use lsm_vfs::{Dir, Fs};
+use parking_lot::{Condvar, Mutex};
+
+use crate::cleaner::Cleaner;
+use crate::install::Installer;
+use crate::view::View;
+use crate::work::Work;
+use crate::write::Writer;
+use crate::{Error, Options, Result};
+
+/// The way to the disk, and what every table needs of it.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) fs: Arc<dyn Fs>,
+    pub(crate) dir: Arc<dyn Dir>,
+    pub(crate) options: Options,
+    pub(crate) cache: Arc<BlockCache>,
+    pub(crate) cleaner: Cleaner,
+}
+
+/// One open store. The order of its locks stands at the head of the crate.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Disk,
+    pub(crate) store: StoreId,
+    pub(crate) view: ArcSwap<View>,
+    /// The last write that readers may see.
+    published: AtomicU64,
+    pub(crate) writer: Mutex<Writer>,
+    #[cfg(feature = "durability")]
+    pub(crate) logs: Mutex<crate::log::Logs>,
+    pub(crate) installer: Mutex<Installer>,
+    pub(crate) swap: Mutex<()>,
+    pub(crate) work: Mutex<Work>,
+    pub(crate) changed: Condvar,
+    /// Why no write is taken any more.
+    refused: OnceLock<Arc<Error>>,
+    stopping: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+/// What is only counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) flushes: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) recovered_records: AtomicU64,
+    pub(crate) recovered_cut_bytes: AtomicU64,
+}
+
+/// Everything a store starts from.
+pub(crate) struct Start {
+    pub(crate) disk: Disk,
+    pub(crate) installer: Installer,
+    pub(crate) view: View,
+    pub(crate) last_seq: SeqNo,
+    pub(crate) next_buffer: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(start: Start) -> Self {
+        Self {
+            store: start.installer.store(),
+            disk: start.disk,
+            view: ArcSwap::from_pointee(start.view),
+            published: AtomicU64::new(start.last_seq.get()),
+            writer: Mutex::new(Writer::new(start.last_seq, start.next_buffer)),
+            #[cfg(feature = "durability")]
+            logs: Mutex::default(),
+            installer: Mutex::new(start.installer),
+            swap: Mutex::new(()),
+            work: Mutex::new(Work::default()),
+            changed: Condvar::new(),
+            refused: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The number that goes with a view taken before.
+    pub(crate) fn published(&self) -> SeqNo {
+        SeqNo::new(self.published.load(Ordering::Acquire)).unwrap_or(SeqNo::MAX)
+    }
+
+    /// Shows readers everything up to `seq`.
+    pub(crate) fn publish(&self, seq: SeqNo) {
+        self.published.store(seq.get(), Ordering::Release);
+    }
+
+    /// Replaces the view by one made from the view in force.
+    pub(crate) fn replace_view(&self, make: impl FnOnce(&View) -> View) {
+        let _swap = self.swap.lock();
+        let next = make(&self.view.load());
+        self.view.store(Arc::new(next));
+    }
+
+    /// Takes no write from now on: what is durable is unknown until the next open.
+    pub(crate) fn refuse(&self, why: Error) -> Error {
+        let why = Arc::new(why);
+        tracing::error!(error = %why, dir = %self.disk.dir.path().display(), "writes are refused");
+        let why = Arc::clone(self.refused.get_or_init(|| why));
+        self.notify();
+        Error::Refused(why)
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.get().is_some()
+    }
+
+    /// Fails if no write is taken any more.
+    pub(crate) fn check_refused(&self) -> Result<()> {
+        self.refused.get().map_or(Ok(()), |why| Err(Error::Refused(Arc::clone(why))))
+    }
+
+    /// The error that a user should know of, if there is one.
+    pub(crate) fn background_error(&self) -> Option<Arc<Error>> {
+        let trouble = || self.work.lock().trouble();
+        self.refused.get().cloned().or_else(trouble)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Tells the workers to end.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let mut work = self.work.lock();
+        work.stop = true;
+        self.changed.notify_all();
+    }
+}

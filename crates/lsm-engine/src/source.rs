@@ -1,0 +1,295 @@
+//! Cursors over the sources of a view: memtables and runs.
+//!
+//! A cursor owns what it walks and holds a position - table, block, entry - so it
+//! can live as long as it likes and move between threads.
+
+use std::sync::Arc;
+
+use lsm_memtable::MemtableCursor;
+use lsm_types::{Cursor, Entry, InternalKey};
+
+use crate::table::Section;
+use crate::view::{LiveRun, LiveTable};
+use crate::{Error, Result};
+
+/// How blocks come to a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As a reader: in place or through the cache, verified at first touch.
+    Serve,
+    /// As a merge: from the disk, verified always, past the cache.
+    Merge,
+}
+
+/// One source of entries.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Memtable(MemtableCursor),
+    Run(RunCursor),
+}
+
+fn infallible<T>(result: Result<T, std::convert::Infallible>) -> Result<T> {
+    result.map_err(|never| match never {})
+}
+
+impl Cursor for Source {
+    type Error = Error;
+
+    fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
+        match self {
+            Self::Memtable(cursor) => infallible(cursor.seek(target)),
+            Self::Run(cursor) => cursor.seek(target),
+        }
+    }
+
+    fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<()> {
+        match self {
+            Self::Memtable(cursor) => infallible(cursor.seek_before(target)),
+            Self::Run(cursor) => cursor.seek_before(target),
+        }
+    }
+
+    fn next(&mut self) -> Result<()> {
+        match self {
+            Self::Memtable(cursor) => infallible(cursor.next()),
+            Self::Run(cursor) => cursor.next(),
+        }
+    }
+
+    fn prev(&mut self) -> Result<()> {
+        match self {
+            Self::Memtable(cursor) => infallible(cursor.prev()),
+            Self::Run(cursor) => cursor.prev(),
+        }
+    }
+
+    fn entry(&self) -> Option<Entry<'_>> {
+        match self {
+            Self::Memtable(cursor) => cursor.entry(),
+            Self::Run(cursor) => cursor.entry(),
+        }
+    }
+}
+
+/// A position in a run: its tables, chained.
+#[derive(Debug)]
+pub(crate) struct RunCursor {
+    run: Arc<LiveRun>,
+    reading: Reading,
+    /// The position of the current table in the run, and the place inside it.
+    at: usize,
+    inside: Option<TableCursor>,
+}
+
+impl RunCursor {
+    pub(crate) fn new(run: Arc<LiveRun>, reading: Reading) -> Self {
+        Self { run, reading, at: 0, inside: None }
+    }
+
+    /// Makes the first entry of the tables from `at` on the current one.
+    fn enter_forward(&mut self, at: usize, from: InternalKey<'_>) -> Result<()> {
+        self.inside = None;
+        for at in at..self.run.tables.len() {
+            let Some(live) = self.run.tables.get(at) else { break };
+            let mut cursor = TableCursor::new(live.clone(), self.reading);
+            cursor.seek(from)?;
+            if cursor.is_somewhere() {
+                (self.at, self.inside) = (at, Some(cursor));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the last entry of the tables before `end` the current one.
+    fn enter_backward(&mut self, end: usize, before: Option<InternalKey<'_>>) -> Result<()> {
+        self.inside = None;
+        for at in (0..end).rev() {
+            let Some(live) = self.run.tables.get(at) else { continue };
+            let mut cursor = TableCursor::new(live.clone(), self.reading);
+            cursor.seek_before(before)?;
+            if cursor.is_somewhere() {
+                (self.at, self.inside) = (at, Some(cursor));
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cursor for RunCursor {
+    type Error = Error;
+
+    fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.enter_forward(self.run.position(target.user_key), target)
+    }
+
+    fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<()> {
+        let all = self.run.tables.len();
+        let end = target.map_or(all, |target| (self.run.position(target.user_key) + 1).min(all));
+        self.enter_backward(end, target)
+    }
+
+    fn next(&mut self) -> Result<()> {
+        let Some(inside) = &mut self.inside else { return Ok(()) };
+        inside.next()?;
+        if !inside.is_somewhere() {
+            self.enter_forward(self.at + 1, InternalKey::first_of(b""))?;
+        }
+        Ok(())
+    }
+
+    fn prev(&mut self) -> Result<()> {
+        let Some(inside) = &mut self.inside else { return Ok(()) };
+        inside.prev()?;
+        if !inside.is_somewhere() {
+            self.enter_backward(self.at, None)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self) -> Option<Entry<'_>> {
+        self.inside.as_ref()?.entry()
+    }
+}
+
+/// A position in the live range of one table.
+#[derive(Debug)]
+struct TableCursor {
+    live: LiveTable,
+    reading: Reading,
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    block: usize,
+    entry: usize,
+    /// The block's bytes, where they are not read in place.
+    held: Option<Arc<[u8]>>,
+}
+
+impl TableCursor {
+    fn new(live: LiveTable, reading: Reading) -> Self {
+        Self { live, reading, place: None }
+    }
+
+    fn is_somewhere(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Goes to an entry of a block, chosen by `choose`, which is shown the block.
+    fn go(
+        &mut self,
+        block: usize,
+        choose: impl FnOnce(&lsm_sstable::Block<'_>) -> Result<usize, lsm_sstable::SstError>,
+    ) -> Result<()> {
+        let table = &self.live.table;
+        let Some(handle) = table.meta().blocks().get(block) else { return Ok(()) };
+        let held = match self.place.take().filter(|place| place.block == block) {
+            Some(place) => place.held,
+            None if self.reading == Reading::Merge => Some(table.read_section(handle)?),
+            None => match table.section(block, handle)? {
+                Section::InPlace(_) => None,
+                Section::Held(bytes) => Some(bytes),
+            },
+        };
+        let place = Place { block, entry: 0, held };
+        let entry = {
+            let opened = self.open(&place)?;
+            let entry = choose(&opened).map_err(|error| table.error(error))?;
+            let found = opened.entry(entry).map_err(|error| table.error(error))?;
+            found.filter(|found| self.live.live.contains(found.user_key)).map(|_| entry)
+        };
+        self.place = entry.map(|entry| Place { entry, ..place });
+        Ok(())
+    }
+
+    fn open<'a>(&'a self, place: &'a Place) -> Result<lsm_sstable::Block<'a>> {
+        let table = &self.live.table;
+        let Some(handle) = table.meta().blocks().get(place.block) else {
+            return Err(Error::internal(table.path(), "a cursor behind the last block"));
+        };
+        match &place.held {
+            Some(bytes) => table.open_section(handle, bytes, false),
+            None => match table.section(place.block, handle)? {
+                Section::InPlace(bytes) => table.open_section(handle, bytes, false),
+                Section::Held(_) => Err(Error::internal(table.path(), "a mapping went away")),
+            },
+        }
+    }
+}
+
+impl Cursor for TableCursor {
+    type Error = Error;
+
+    fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.place = None;
+        let start = self.live.live.start.clone();
+        let target = target.max(InternalKey::first_of(&start));
+        match self.live.table.meta().find_block(target) {
+            Some(block) => self.go(block, |block| block.search(target)),
+            None => Ok(()),
+        }
+    }
+
+    fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<()> {
+        self.place = None;
+        let live_end = self.live.live.end.clone();
+        let live_end = live_end.as_deref().map(InternalKey::first_of);
+        let end = match (target, live_end) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (end, None) | (None, end) => end,
+        };
+        let blocks = self.live.table.meta().blocks().len();
+        let found = end.and_then(|end| Some((self.live.table.meta().find_block(end)?, end)));
+        let Some((block, end)) = found else {
+            return self.go(blocks.saturating_sub(1), |block| Ok(block.len() - 1));
+        };
+        let mut first = false;
+        self.go(block, |block| {
+            let at = block.search(end)?;
+            first = at == 0;
+            Ok(at.saturating_sub(1))
+        })?;
+        if !first {
+            return Ok(());
+        }
+        self.place = None;
+        match block.checked_sub(1) {
+            Some(before) => self.go(before, |block| Ok(block.len() - 1)),
+            None => Ok(()),
+        }
+    }
+
+    fn next(&mut self) -> Result<()> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let (block, entry) = (place.block, place.entry);
+        let entries = self.live.table.meta().blocks().get(block).map_or(0, |block| block.entries);
+        if ((entry + 1) as u64) < entries {
+            return self.go(block, |_| Ok(entry + 1));
+        }
+        self.place = None;
+        self.go(block + 1, |_| Ok(0))
+    }
+
+    fn prev(&mut self) -> Result<()> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let (block, entry) = (place.block, place.entry);
+        if let Some(before) = entry.checked_sub(1) {
+            return self.go(block, |_| Ok(before));
+        }
+        self.place = None;
+        match block.checked_sub(1) {
+            Some(before) => self.go(before, |block| Ok(block.len() - 1)),
+            None => Ok(()),
+        }
+    }
+
+    fn entry(&self) -> Option<Entry<'_>> {
+        let place = self.place.as_ref()?;
+        // `go` has read this very entry: it decodes, unless the file is being
+        // changed under the mapping, and then the next step reports it.
+        self.open(place).ok()?.entry(place.entry).ok()?
+    }
+}

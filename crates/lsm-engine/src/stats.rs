@@ -1,0 +1,83 @@
+//! What a store can tell of itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use crate::shared::Shared;
+
+/// One level of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LevelStats {
+    /// Its number; new runs are on level 0.
+    pub level: u8,
+    /// How many runs there are.
+    pub runs: usize,
+    /// How many tables they consist of.
+    pub tables: usize,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// Entries in them, tombstones included.
+    pub entries: u64,
+    /// Tombstones in them.
+    pub tombstones: u64,
+}
+
+/// A store at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The levels that have runs.
+    pub levels: Vec<LevelStats>,
+    /// Bytes of live keys and values in memtables.
+    pub memtable_bytes: u64,
+    /// Memtables that wait for their flush.
+    pub frozen_memtables: usize,
+    /// Memtables flushed since open.
+    pub flushes: u64,
+    /// Merges since open.
+    pub compactions: u64,
+    /// Bytes of blocks in the cache.
+    pub cache_bytes: u64,
+    /// Cache lookups that were answered since open.
+    pub cache_hits: u64,
+    /// Cache lookups that were not.
+    pub cache_misses: u64,
+    /// Log records replayed at open.
+    pub recovered_records: u64,
+    /// Bytes of torn log records cut off at open.
+    pub recovered_cut_bytes: u64,
+    /// What is wrong in the background.
+    pub background_error: Option<String>,
+}
+
+impl Shared {
+    pub(crate) fn stats(&self) -> Stats {
+        let view = self.view.load_full();
+        let mut levels: BTreeMap<u8, LevelStats> = BTreeMap::new();
+        for run in view.tables.version.runs().values() {
+            let level = levels.entry(run.level).or_default();
+            level.level = run.level;
+            level.runs += 1;
+            level.tables += run.tables.len();
+            for table in &run.tables {
+                level.bytes += table.file_bytes;
+                level.entries += table.entries;
+                level.tombstones += table.tombstones;
+            }
+        }
+        let cache = self.disk.cache.counts();
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            levels: levels.into_values().collect(),
+            memtable_bytes: view.buffers().map(|buffer| buffer.memtable.live_bytes() as u64).sum(),
+            frozen_memtables: view.frozen.len(),
+            flushes: count(&self.counters.flushes),
+            compactions: count(&self.counters.compactions),
+            cache_bytes: self.disk.cache.bytes(),
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
+            recovered_records: count(&self.counters.recovered_records),
+            recovered_cut_bytes: count(&self.counters.recovered_cut_bytes),
+            background_error: self.background_error().map(|error| error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Workers, those who wait for them, and what they tell each other.
+//!
+//! A worker does one step at a time: it waits until its job has something to do,
+//! does it, and notes success or failure. A failed step is tried again after a
+//! pause that grows from 10 ms to 5 s; whoever waits for the outcome cuts the pause
+//! short and is told of the failure.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lsm_types::TableNo;
+
+use crate::buffer::BufferId;
+use crate::shared::Shared;
+use crate::{Error, Result};
+
+/// Frozen memtables that may wait for their flush before writers wait too.
+const MAX_FROZEN: usize = 4;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How a job's last steps went.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// All failures so far.
+    failures: u64,
+    /// The failure of the last step, if it failed.
+    last: Option<Arc<Error>>,
+    in_a_row: u32,
+}
+
+impl Trouble {
+    fn note(&mut self, outcome: Result<()>) {
+        match outcome {
+            Ok(()) => (self.last, self.in_a_row) = (None, 0),
+            Err(error) => {
+                self.failures += 1;
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                self.last = Some(Arc::new(error));
+            }
+        }
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        let doublings = self.in_a_row.checked_sub(1)?.min(16);
+        Some((FIRST_PAUSE * 2_u32.pow(doublings)).min(LAST_PAUSE))
+    }
+}
+
+/// What is guarded by the lock `work`.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) stop: bool,
+    /// Rises when someone wants a paused worker to try at once.
+    kicks: u64,
+    /// All memtables up to this one are in tables.
+    pub(crate) flushed: Option<BufferId>,
+    flush: Trouble,
+    compact: Trouble,
+    /// Tables that were found damaged: no merge takes them.
+    pub(crate) fenced: BTreeSet<TableNo>,
+}
+
+impl Work {
+    pub(crate) fn trouble(&self) -> Option<Arc<Error>> {
+        self.flush.last.clone().or_else(|| self.compact.last.clone())
+    }
+
+    fn of(&mut self, job: Job) -> &mut Trouble {
+        match job {
+            Job::Flush => &mut self.flush,
+            Job::Compact => &mut self.compact,
+        }
+    }
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    Flush,
+    Compact,
+}
+
+impl Job {
+    fn is_due(self, shared: &Shared, work: &Work) -> bool {
+        match self {
+            Self::Flush => !shared.view.load().frozen.is_empty(),
+            Self::Compact => shared.next_merge(&work.fenced).is_some(),
+        }
+    }
+
+    /// One step of background work: what threads call in production and what a
+    /// simulation calls in its own order.
+    fn step(self, shared: &Arc<Shared>) -> Result<()> {
+        match self {
+            Self::Flush => shared.flush_oldest(),
+            Self::Compact => shared.merge_once(),
+        }
+    }
+}
+
+/// A worker's whole life.
+pub(crate) fn run(shared: &Arc<Shared>, job: Job) {
+    while wait_until_due(shared, job) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| job.step(shared))).unwrap_or_else(|_| {
+            let what = format!("the {job:?} worker panicked");
+            Err(shared.refuse(Error::internal(shared.disk.dir.path(), what)))
+        });
+        if matches!(outcome, Err(Error::Closing)) {
+            continue;
+        }
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, ?job, "background work failed, and will be tried again");
+        }
+        let mut work = shared.work.lock();
+        work.of(job).note(outcome);
+        shared.changed.notify_all();
+        if let Some(pause) = work.of(job).pause() {
+            let kicks = work.kicks;
+            let kicked = |work: &mut Work| work.kicks == kicks && !work.stop;
+            shared.changed.wait_while_for(&mut work, kicked, pause);
+        }
+    }
+}
+
+/// Waits for something to do; `false` when it is time to end.
+fn wait_until_due(shared: &Shared, job: Job) -> bool {
+    let mut work = shared.work.lock();
+    loop {
+        if work.stop {
+            return false;
+        }
+        // Views are replaced before their change is told under this lock, so a
+        // change cannot slip between this look and the wait.
+        if !shared.is_refused() && job.is_due(shared, &work) {
+            return true;
+        }
+        shared.changed.wait(&mut work);
+    }
+}
+
+impl Shared {
+    /// Waits until the memtable `id` and all before it are in tables.
+    pub(crate) fn wait_flushed(&self, id: BufferId) -> Result<()> {
+        let mut work = self.work.lock();
+        let failures = work.flush.failures;
+        work.kicks += 1;
+        self.changed.notify_all();
+        loop {
+            if work.flushed.is_some_and(|flushed| flushed >= id) {
+                return Ok(());
+            }
+            self.check_refused()?;
+            match &work.flush.last {
+                Some(error) if work.flush.failures > failures => {
+                    return Err(Error::Background(Arc::clone(error)));
+                }
+                _ => self.changed.wait(&mut work),
+            }
+        }
+    }
+
+    /// Waits until there is room for another frozen memtable. While flushing fails
+    /// and there is none, the failure is the answer.
+    pub(crate) fn wait_for_room(&self) -> Result<()> {
+        if self.view.load().frozen.len() < MAX_FROZEN {
+            return Ok(());
+        }
+        let mut work = self.work.lock();
+        while self.view.load().frozen.len() >= MAX_FROZEN {
+            self.check_refused()?;
+            if let Some(error) = &work.flush.last {
+                return Err(Error::Background(Arc::clone(error)));
+            }
+            self.changed.wait(&mut work);
+        }
+        Ok(())
+    }
+
+    /// Keeps a damaged table out of every further merge.
+    pub(crate) fn fence(&self, table: TableNo) {
+        self.work.lock().fenced.insert(table);
+    }
+
+    /// Wakes everyone who waits for something to change.
+    pub(crate) fn notify(&self) {
+        let _work = self.work.lock();
+        self.changed.notify_all();
+    }
+}

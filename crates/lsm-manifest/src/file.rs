@@ -1,0 +1,266 @@
+//! The bytes of the manifest file, version 0.
+//!
+//! ```text
+//!       0  slot 0  (512 bytes)
+//!     512  slot 1  (512 bytes)
+//!    1024  zeros
+//!    4096  frame of the snapshot, then a frame for each edit
+//!
+//! slot   0  8  magic "LSMMANIF"          frame   0  4  length of the payload
+//!        8  2  version = 0                       4  8  edit number
+//!       10  6  zeros                            12  8  checksum
+//!       16 16  store id                         20  n  payload: an edit
+//!       32  8  generation
+//!       40  8  committed length
+//!       48  8  chain
+//!       56  .. zeros
+//!      504  8  xxh3-64 of bytes 0..504
+//! ```
+//!
+//! A frame's checksum is xxh3-64 over its length, number and payload, seeded with
+//! the checksum of the frame before (the first one with the hash of the store id).
+//! The chain in a slot is the checksum of the last frame below the committed
+//! length. The slot of generation g is slot g mod 2: the two are written in turn.
+
+use lsm_types::{StoreId, decode};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::{Edit, ManifestError, Version};
+
+/// First bytes of each slot. Durable.
+pub const MAGIC: [u8; 8] = *b"LSMMANIF";
+/// The version written and read. Durable.
+pub const FORMAT_VERSION: u16 = 0;
+/// A slot's size: one sector, which a disk writes whole or not at all. Durable.
+pub const SLOT_BYTES: usize = 512;
+/// Where the first frame begins: one page. Durable.
+pub const FIRST_FRAME: usize = 4096;
+
+const FRAME_HEADER: usize = 20;
+/// First bytes of the manifest of the crate published under this name.
+const TEXT_MAGIC: &[u8] = b"LSMDB-MANIFEST";
+
+/// What a commit slot says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The store.
+    pub store: StoreId,
+    /// How many times a slot was written.
+    pub generation: u64,
+    /// Everything below this offset is committed.
+    pub committed: u64,
+    /// The checksum of the last committed frame.
+    pub chain: u64,
+}
+
+impl Head {
+    /// The slot's bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; SLOT_BYTES] {
+        let mut fields = Vec::with_capacity(SLOT_BYTES);
+        fields.extend_from_slice(&MAGIC);
+        fields.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        fields.extend_from_slice(&[0; 6]);
+        fields.extend_from_slice(&self.store.0);
+        for number in [self.generation, self.committed, self.chain] {
+            fields.extend_from_slice(&number.to_le_bytes());
+        }
+        fields.resize(SLOT_BYTES - 8, 0);
+        let sum = xxh3_64(&fields);
+        fields.extend_from_slice(&sum.to_le_bytes());
+        let mut slot = [0; SLOT_BYTES];
+        slot.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        slot
+    }
+
+    fn decode(slot: &[u8]) -> Option<Self> {
+        let (body, sum) = slot.split_last_chunk::<8>()?;
+        if xxh3_64(body) != u64::from_le_bytes(*sum) {
+            return None;
+        }
+        let mut input = body;
+        if decode::array(&mut input)? != MAGIC || decode::u16(&mut input)? != FORMAT_VERSION {
+            return None;
+        }
+        if decode::array(&mut input)? != [0; 6] {
+            return None;
+        }
+        let head = Self {
+            store: StoreId(decode::array(&mut input)?),
+            generation: decode::u64(&mut input)?,
+            committed: decode::u64(&mut input)?,
+            chain: decode::u64(&mut input)?,
+        };
+        input.iter().all(|byte| *byte == 0).then_some(head)
+    }
+}
+
+/// Where the slot of `generation` lies.
+#[must_use]
+pub const fn slot_offset(generation: u64) -> u64 {
+    (generation % 2) * SLOT_BYTES as u64
+}
+
+/// The frame of edit `number` behind a frame whose checksum is `chain`, and its
+/// own checksum.
+#[must_use]
+pub fn frame(chain: u64, number: u64, edit: &Edit) -> (Vec<u8>, u64) {
+    let payload = edit.encode();
+    let mut out = Vec::with_capacity(FRAME_HEADER + payload.len());
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&number.to_le_bytes());
+    let sum = frame_checksum(chain, &out, &payload);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out.extend_from_slice(&payload);
+    (out, sum)
+}
+
+fn frame_checksum(chain: u64, header: &[u8], payload: &[u8]) -> u64 {
+    xxh3_64_with_seed(payload, xxh3_64_with_seed(header, chain))
+}
+
+/// The bytes of a new manifest whose snapshot, edit `number`, makes `version`,
+/// committed as `generation`.
+#[must_use]
+pub fn new_file(store: StoreId, generation: u64, number: u64, version: &Version) -> (Vec<u8>, Head) {
+    let (snapshot, chain) = frame(xxh3_64(&store.0), number, &version.snapshot());
+    let committed = (FIRST_FRAME + snapshot.len()) as u64;
+    let head = Head { store, generation, committed, chain };
+    let mut out = vec![0; FIRST_FRAME];
+    let at = slot_offset(generation) as usize;
+    out.splice(at..at + SLOT_BYTES, head.encode());
+    out.extend_from_slice(&snapshot);
+    (out, head)
+}
+
+/// What a manifest's bytes say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The version after all edits that count.
+    pub version: Version,
+    /// The head as a slot should now say it: everything that counts is committed.
+    pub head: Head,
+    /// The number of the last edit.
+    pub last_edit: u64,
+    /// Whether the slot says less than `head`: edits behind it were intact.
+    pub slot_is_behind: bool,
+    /// Bytes behind the last edit that counts: a torn tail.
+    pub torn_bytes: u64,
+}
+
+/// Reads a manifest.
+///
+/// # Errors
+///
+/// [`ManifestError::Unsupported`] for another format or version,
+/// [`ManifestError::Damaged`] when anything below the committed length is not
+/// intact.
+pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
+    let head = read_head(bytes)?;
+    let mut fold = Fold { bytes, at: FIRST_FRAME, chain: xxh3_64(&head.store.0), number: None };
+    let mut version = Version::default();
+    while (fold.at as u64) < head.committed {
+        let at = fold.at;
+        let edit = fold.take()?.ok_or_else(|| {
+            ManifestError::damaged(at, "an intact edit below the committed length", "damaged bytes")
+        })?;
+        version = version
+            .apply(&edit)
+            .map_err(|error| ManifestError::damaged(at, "an edit that fits", error.to_string()))?;
+    }
+    if fold.at as u64 != head.committed || fold.chain != head.chain {
+        let expected = format!("edits up to byte {} with chain {:#x}", head.committed, head.chain);
+        let found = format!("byte {} with chain {:#x}", fold.at, fold.chain);
+        return Err(ManifestError::damaged(fold.at, expected, found));
+    }
+    // What follows was written but perhaps not acknowledged: it counts as far as it
+    // is intact, because everything an edit names was durable before the edit.
+    let mut end = fold.at;
+    let mut chain = fold.chain;
+    let mut last_edit = fold.number.unwrap_or_default();
+    while let Ok(Some(edit)) = fold.take() {
+        let Ok(next) = version.apply(&edit) else { break };
+        version = next;
+        (end, chain, last_edit) = (fold.at, fold.chain, fold.number.unwrap_or(last_edit));
+    }
+    let committed = end as u64;
+    Ok(Recovered {
+        version,
+        head: Head { committed, chain, ..head },
+        last_edit,
+        slot_is_behind: committed != head.committed,
+        torn_bytes: bytes.len() as u64 - committed,
+    })
+}
+
+/// The valid slot of the higher generation.
+fn read_head(bytes: &[u8]) -> Result<Head, ManifestError> {
+    if bytes.starts_with(TEXT_MAGIC) {
+        let text = "written by the published lsm-db crate (its MANIFEST is text); this build \
+                    reads version 0 of its own binary format only";
+        return Err(ManifestError::Unsupported(text.into()));
+    }
+    let slots = || bytes.chunks_exact(SLOT_BYTES).take(2);
+    let newest = slots().filter_map(Head::decode).max_by_key(|head| head.generation);
+    if let Some(head) = newest {
+        if head.committed > bytes.len() as u64 {
+            let expected = format!("{} committed bytes", head.committed);
+            return Err(ManifestError::damaged(bytes.len(), expected, "the end of the file"));
+        }
+        return Ok(head);
+    }
+    for slot in slots() {
+        let mut input = slot;
+        if decode::array(&mut input) != Some(MAGIC) {
+            continue;
+        }
+        let sum_fits = slot
+            .split_last_chunk::<8>()
+            .is_some_and(|(body, sum)| xxh3_64(body) == u64::from_le_bytes(*sum));
+        if let Some(version) = decode::u16(&mut input).filter(|_| sum_fits)
+            && version != FORMAT_VERSION
+        {
+            return Err(ManifestError::Unsupported(format!(
+                "written in manifest version {version}; this build reads version {FORMAT_VERSION}"
+            )));
+        }
+    }
+    Err(ManifestError::damaged(0, "a valid commit slot", "none"))
+}
+
+/// Walks the frames of a manifest.
+struct Fold<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    chain: u64,
+    number: Option<u64>,
+}
+
+impl Fold<'_> {
+    /// The next frame's edit, or `None` where no intact frame with the next number
+    /// stands. An intact frame that holds no edit is an error.
+    fn take(&mut self) -> Result<Option<Edit>, ManifestError> {
+        let Some(found) = self.intact() else { return Ok(None) };
+        let (number, sum, payload) = found;
+        let edit = Edit::decode(payload).map_err(|offset| {
+            let at = self.at + FRAME_HEADER + offset;
+            ManifestError::damaged(at, "a known operation", "another")
+        })?;
+        self.at += FRAME_HEADER + payload.len();
+        (self.chain, self.number) = (sum, Some(number));
+        Ok(Some(edit))
+    }
+
+    fn intact(&self) -> Option<(u64, u64, &[u8])> {
+        let bytes = self.bytes.get(self.at..)?;
+        let (header, mut input) = bytes.split_at_checked(FRAME_HEADER - 8)?;
+        let mut fields = header;
+        let len = decode::u32(&mut fields)? as usize;
+        let number = decode::u64(&mut fields)?;
+        let sum = decode::u64(&mut input)?;
+        let payload = decode::slice(&mut input, len)?;
+        let follows = self.number.is_none_or(|last| last.checked_add(1) == Some(number));
+        (follows && frame_checksum(self.chain, header, payload) == sum)
+            .then_some((number, sum, payload))
+    }
+}

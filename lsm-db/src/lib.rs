@@ -1,0 +1,101 @@
+//! An embedded key-value store: a log-structured merge-tree in pure Rust.
+//!
+//! Keys and values are byte strings; keys are ordered byte by byte. Writes go to
+//! memory (and, with the feature `durability`, to a log that is synced first) and
+//! reach sorted, immutable files in the background. Five calls are the common case:
+//! [`Lsm::open`], [`put`](Lsm::put), [`get`](Lsm::get), [`delete`](Lsm::delete) and
+//! [`scan`](Lsm::scan).
+//!
+//! ```
+//! # #[cfg(feature = "std")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use lsm_db::Lsm;
+//!
+//! let dir = tempfile::tempdir()?;
+//! let db = Lsm::open(dir.path())?;
+//! db.put("apple", "red")?;
+//! db.put("banana", "yellow")?;
+//! db.delete("apple")?;
+//! assert_eq!(db.get("banana")?, Some(b"yellow".to_vec()));
+//! let keys: Vec<_> = db.scan(..)?.map(|(key, _)| key).collect();
+//! assert_eq!(keys, [b"banana".to_vec()]);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "std"))]
+//! # fn main() {}
+//! ```
+//!
+//! # What survives what
+//!
+//! | | the process is killed | the power fails |
+//! |---|---|---|
+//! | with `durability` | every acknowledged write | every acknowledged write |
+//! | without it | everything up to the last completed flush | the same |
+//!
+//! A batch is there as a whole or not at all, and what is there is always a prefix
+//! of the order of writes. Dropping the last handle flushes; [`Lsm::close`] does so
+//! too and says whether it worked.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `std` | yes | the store; without it the crate is empty but for this page |
+//! | `durability` | no | log and sync every write before it is acknowledged |
+//! | `bloom` | no | filters, so that gets pass by files without the key |
+//! | `testkit` | no | for tests: open on a simulated disk |
+//!
+//! Stores made with one set of features open with every other, with one exception:
+//! a store that was not closed cleanly under `durability` holds writes in its log,
+//! and builds without that feature refuse it until it was opened with it once.
+//!
+//! Unix only: names are resolved against directory handles.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "std")]
+mod batch;
+#[cfg(feature = "std")]
+mod config;
+#[cfg(feature = "std")]
+mod error;
+#[cfg(feature = "std")]
+mod lsm;
+#[cfg(feature = "std")]
+mod scan;
+#[cfg(feature = "std")]
+mod stats;
+
+#[cfg(feature = "std")]
+pub use crate::batch::Batch;
+#[cfg(feature = "std")]
+pub use crate::config::{
+    DEFAULT_BLOCK_CACHE_CAPACITY, DEFAULT_COMPACTION_TRIGGER, DEFAULT_MEMTABLE_CAPACITY, LsmConfig,
+};
+#[cfg(feature = "std")]
+pub use crate::error::{Error, Result};
+#[cfg(feature = "std")]
+pub use crate::lsm::Lsm;
+#[cfg(feature = "std")]
+pub use crate::scan::Scan;
+#[cfg(feature = "std")]
+pub use crate::stats::{LevelStats, Stats};
+
+/// The names that most programs need, for one `use`.
+///
+/// ```
+/// use lsm_db::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let dir = tempfile::tempdir().map_err(Error::from)?;
+/// let db = Lsm::open_with(dir.path(), LsmConfig::new())?;
+/// let mut batch = Batch::new();
+/// batch.put("k", "v");
+/// db.write(batch)?;
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "std")]
+pub mod prelude {
+    pub use crate::{Batch, Error, Lsm, LsmConfig, Result, Scan};
+}

@@ -1,0 +1,284 @@
+//! The store's handle: names and documents, one line of code each.
+
+use std::ops::RangeBounds;
+use std::path::Path;
+
+use lsm_engine::{Engine, ScanRange};
+
+use crate::{Batch, Error, LsmConfig, Result, Scan, Stats};
+
+/// An open store: a directory of sorted files with a write buffer before them.
+///
+/// Every method takes `&self` and may be called from any thread at any time; share
+/// the handle behind an `Arc`. Reads take no lock. Writes are made one after the
+/// other. Flushes and merges run on threads of the store's own.
+///
+/// Dropping the handle flushes what is buffered and joins the threads; what goes
+/// wrong then is only logged (by `tracing`). Use [`close`](Lsm::close) to be told.
+///
+/// ```
+/// # fn main() -> Result<(), lsm_db::Error> {
+/// use std::sync::Arc;
+/// # let dir = tempfile::tempdir()?;
+/// let db = Arc::new(lsm_db::Lsm::open(dir.path())?);
+/// let writer = {
+///     let db = Arc::clone(&db);
+///     std::thread::spawn(move || db.put("from", "another thread"))
+/// };
+/// writer.join().unwrap()?;
+/// assert!(db.get("from")?.is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Lsm {
+    engine: Engine,
+}
+
+impl Lsm {
+    /// Opens the store in `dir` with the default settings, making the directory and
+    /// the store if they do not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](crate::Error::Io) when the directory cannot be made, entered or read,
+    /// is open already (`ResourceBusy`), or needs another build (`Unsupported`);
+    /// [`Corruption`](crate::Error::Corruption) when a file is damaged or missing.
+    /// A store that cannot be opened is left as it was.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let temp = tempfile::tempdir()?;
+    /// # let dir = temp.path().join("a/b");
+    /// let db = lsm_db::Lsm::open(&dir)?;
+    /// db.put("k", "v")?;
+    /// drop(db);
+    /// let db = lsm_db::Lsm::open(&dir)?;
+    /// assert_eq!(db.get("k")?, Some(b"v".to_vec()));
+    /// assert!(lsm_db::Lsm::open(&dir).is_err(), "it is open already");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(dir, LsmConfig::default())
+    }
+
+    /// Opens the store in `dir` with `config`, otherwise as [`open`](Lsm::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Lsm::open).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let config = lsm_db::LsmConfig::new().memtable_capacity(64 << 20);
+    /// let db = lsm_db::Lsm::open_with(dir.path(), config)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_with(dir: impl AsRef<Path>, config: LsmConfig) -> Result<Self> {
+        let engine = Engine::open(dir.as_ref(), config.options()).map_err(Error::engine)?;
+        Ok(Self { engine })
+    }
+
+    /// Opens the store in `dir` of another file system: for tests, under the
+    /// feature `testkit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Lsm::open).
+    #[cfg(feature = "testkit")]
+    pub fn open_on(
+        fs: std::sync::Arc<dyn lsm_vfs::Fs>,
+        dir: impl AsRef<Path>,
+        config: LsmConfig,
+    ) -> Result<Self> {
+        let engine = Engine::open_on(fs, dir.as_ref(), config.options()).map_err(Error::engine)?;
+        Ok(Self { engine })
+    }
+
+    /// Sets `key` to `value`, replacing what it had. Both may be empty and are
+    /// copied.
+    ///
+    /// With the feature `durability` the write is logged and synced before this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::Error::InvalidInput) for a key or value above 2^30
+    /// bytes. [`Io`](crate::Error::Io) when the log cannot be written, or when write
+    /// buffers cannot be flushed and there is no room for another. With a
+    /// [`memtable_capacity`](LsmConfig::memtable_capacity) of 0 also when the flush
+    /// fails; the write is then readable and flushed later.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("text", "works")?;
+    /// db.put(vec![0, 255], [1, 2, 3])?;
+    /// db.put("", "")?;
+    /// assert_eq!(db.get("")?, Some(vec![]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.engine.put(key.as_ref(), value.as_ref()).map_err(Error::engine)
+    }
+
+    /// The value of `key`, or `None` if it was never set or is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](crate::Error::Io) or [`Corruption`](crate::Error::Corruption) when a
+    /// block that could hold the key cannot be read or is damaged.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// assert_eq!(db.get("k")?, None);
+    /// db.put("k", "v")?;
+    /// assert_eq!(db.get("k")?.as_deref(), Some(b"v".as_slice()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.engine.get(key.as_ref()).map_err(Error::engine)
+    }
+
+    /// Deletes `key`, which need not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Lsm::put).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "v")?;
+    /// db.delete("k")?;
+    /// db.delete("never there")?;
+    /// assert_eq!(db.get("k")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.engine.delete(key.as_ref()).map_err(Error::engine)
+    }
+
+    /// Applies a batch: concurrent readers and every later open see all of it or
+    /// nothing. A later operation on a key overrides an earlier one. An empty batch
+    /// does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Lsm::put); then nothing of the batch is applied.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// let mut batch = lsm_db::Batch::new();
+    /// batch.put("k", "first");
+    /// batch.put("k", "last");
+    /// db.write(batch)?;
+    /// assert_eq!(db.get("k")?, Some(b"last".to_vec()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn write(&self, batch: Batch) -> Result<()> {
+        self.engine.write(batch.ops()).map_err(Error::engine)
+    }
+
+    /// The rows whose keys lie in `range`, by ascending key, as they are at this
+    /// call; later writes do not change them. Empty and inverted ranges have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Lsm::get). Whatever can fail does so here, not while iterating.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// for key in ["a", "b", "ba", "c"] {
+    ///     db.put(key, "v")?;
+    /// }
+    /// let key = |text: &str| text.as_bytes().to_vec();
+    /// assert_eq!(db.scan(..)?.len(), 4);
+    /// assert_eq!(db.scan(key("b")..key("c"))?.len(), 2);
+    /// assert_eq!(db.scan(key("b")..=key("c"))?.len(), 3);
+    /// let last = db.scan(..)?.next_back();
+    /// assert_eq!(last, Some((key("c"), key("v"))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scan<R>(&self, range: R) -> Result<Scan>
+    where
+        R: RangeBounds<Vec<u8>>,
+    {
+        self.engine.scan(&ScanRange::new(&range)).map(Scan::new).map_err(Error::engine)
+    }
+
+    /// Brings everything written so far into files and syncs them. Does nothing
+    /// when nothing is buffered.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](crate::Error::Io) when that failed. Nothing is lost by it: the writes
+    /// stay readable, and flushing is tried again in the background.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "v")?;
+    /// db.flush()?;
+    /// assert_eq!(db.stats().entries, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn flush(&self) -> Result<()> {
+        self.engine.flush().map_err(Error::engine)
+    }
+
+    /// Closes the store: flushes what is buffered and joins all threads, as
+    /// dropping the handle does, and tells whether it worked.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of it, or a failure in the background that was still
+    /// unsolved.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "v")?;
+    /// db.close()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close(self) -> Result<()> {
+        self.engine.close().map_err(Error::engine)
+    }
+
+    /// What the store can tell of itself at this moment.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// let stats = db.stats();
+    /// assert_eq!((stats.runs, stats.background_error), (0, None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::new(self.engine.stats())
+    }
+}

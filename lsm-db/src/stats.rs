@@ -1,0 +1,91 @@
+//! What a store can tell of itself.
+
+/// A store at one moment, from [`Lsm::stats`](crate::Lsm::stats).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The levels that have runs, newest data first.
+    pub levels: Vec<LevelStats>,
+    /// Runs on all levels.
+    pub runs: usize,
+    /// Table files on all levels.
+    pub tables: usize,
+    /// Bytes of all table files, filters not counted.
+    pub table_bytes: u64,
+    /// Entries in tables: a key counts once for each table that has a version of
+    /// it, and tombstones count.
+    pub entries: u64,
+    /// Tombstones among them.
+    pub tombstones: u64,
+    /// Bytes of live keys and values that are not in tables yet.
+    pub memtable_bytes: u64,
+    /// Full write buffers that wait for their flush.
+    pub frozen_memtables: usize,
+    /// Write buffers flushed since open.
+    pub flushes: u64,
+    /// Merges done since open.
+    pub compactions: u64,
+    /// Bytes of blocks in the cache.
+    pub cache_bytes: u64,
+    /// Cache lookups that found their block, since open.
+    pub cache_hits: u64,
+    /// Cache lookups that did not.
+    pub cache_misses: u64,
+    /// Log records replayed at open (feature `durability`).
+    pub recovered_records: u64,
+    /// Bytes of half-written log records that open cut off: at most the last writes
+    /// before an unclean stop, which were never acknowledged.
+    pub recovered_cut_bytes: u64,
+    /// What is wrong in the background: why writes are refused, or the failure of
+    /// the last flush or merge, which is tried again.
+    pub background_error: Option<String>,
+}
+
+/// One level of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LevelStats {
+    /// The level's number; new runs are on level 0.
+    pub level: u8,
+    /// Runs on it.
+    pub runs: usize,
+    /// Table files they consist of.
+    pub tables: usize,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Entries in them, tombstones included.
+    pub entries: u64,
+    /// Tombstones in them.
+    pub tombstones: u64,
+}
+
+impl Stats {
+    pub(crate) fn new(found: lsm_engine::Stats) -> Self {
+        let levels: Vec<_> = found.levels.into_iter().map(LevelStats::new).collect();
+        Self {
+            runs: levels.iter().map(|level| level.runs).sum(),
+            tables: levels.iter().map(|level| level.tables).sum(),
+            table_bytes: levels.iter().map(|level| level.bytes).sum(),
+            entries: levels.iter().map(|level| level.entries).sum(),
+            tombstones: levels.iter().map(|level| level.tombstones).sum(),
+            levels,
+            memtable_bytes: found.memtable_bytes,
+            frozen_memtables: found.frozen_memtables,
+            flushes: found.flushes,
+            compactions: found.compactions,
+            cache_bytes: found.cache_bytes,
+            cache_hits: found.cache_hits,
+            cache_misses: found.cache_misses,
+            recovered_records: found.recovered_records,
+            recovered_cut_bytes: found.recovered_cut_bytes,
+            background_error: found.background_error,
+        }
+    }
+}
+
+impl LevelStats {
+    fn new(found: lsm_engine::LevelStats) -> Self {
+        let lsm_engine::LevelStats { level, runs, tables, bytes, entries, tombstones } = found;
+        Self { level, runs, tables, bytes, entries, tombstones }
+    }
+}

@@ -1,0 +1,197 @@
+//! The CI run: its steps as data, and a runner that stops at the first one that fails.
+//!
+//! The cheap steps come first. `.ci/run` runs the README's test command itself and then
+//! `cargo xtask ci --skip-tests`, so that everything runs once. A step is what a person can type.
+#![expect(clippy::print_stdout, reason = "the run tells a terminal or a log how far it has come")]
+
+use std::env;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::{Finding, Result};
+
+/// How the README says that the tests are run; `.ci/run` has it letter by letter.
+pub const TEST_COMMAND: &str = "cargo test --workspace --all-features";
+
+/// One command of the run.
+#[derive(Debug)]
+pub struct Step {
+    /// What it is called in the log; unique.
+    pub name: &'static str,
+    /// The program; `cargo` is the one that runs us.
+    pub program: &'static str,
+    /// Its arguments.
+    pub args: &'static [&'static str],
+    /// What is set for it beside the environment of the run.
+    pub env: &'static [(&'static str, &'static str)],
+    /// Whether `--skip-tests` leaves it out.
+    pub is_test: bool,
+}
+
+const fn check(name: &'static str, args: &'static [&'static str]) -> Step {
+    Step { name, program: "cargo", args, env: &[], is_test: false }
+}
+
+const fn test(name: &'static str, args: &'static [&'static str]) -> Step {
+    Step { is_test: true, ..check(name, args) }
+}
+
+/// The whole run, in order.
+pub const STEPS: &[Step] = &[
+    check("format", &["fmt", "--all", "--check"]),
+    check("layers", &["xtask", "layers"]),
+    check("tidy", &["xtask", "tidy"]),
+    check("api", &["xtask", "api", "--check"]),
+    check(
+        "clippy, all features",
+        &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+    ),
+    check(
+        "clippy, default features",
+        &["clippy", "-p", "lsm-db", "--all-targets", "--", "-D", "warnings"],
+    ),
+    test("tests, all features", &["test", "--workspace", "--all-features"]),
+    test("tests, default features", &["test", "-p", "lsm-db"]),
+    test("tests, durability", &["test", "-p", "lsm-db", "--features", "durability"]),
+    test("tests, bloom", &["test", "-p", "lsm-db", "--features", "bloom"]),
+    test("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
+    Step {
+        env: &[("RUSTDOCFLAGS", "-D warnings")],
+        ..check("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])
+    },
+    check("example embedded_kv", &["run", "--release", "-p", "lsm-db", "--example", "embedded_kv"]),
+    check("example range_scan", &["run", "--release", "-p", "lsm-db", "--example", "range_scan"]),
+    check(
+        "example batch_writes",
+        &["run", "--release", "-p", "lsm-db", "--example", "batch_writes"],
+    ),
+    check(
+        "example durable_store",
+        &[
+            "run",
+            "--release",
+            "-p",
+            "lsm-db",
+            "--features",
+            "durability",
+            "--example",
+            "durable_store",
+        ],
+    ),
+    check(
+        "example bloom_point_reads",
+        &[
+            "run",
+            "--release",
+            "-p",
+            "lsm-db",
+            "--features",
+            "bloom",
+            "--example",
+            "bloom_point_reads",
+        ],
+    ),
+    // The first command of the README, as it stands there.
+    check(
+        "example code_search",
+        &["run", "--release", "--example", "code_search", "--", ".", "compaction"],
+    ),
+];
+
+impl Step {
+    /// The step as it would be typed.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let env = self.env.iter().map(|(name, value)| format!("{name}=\"{value}\""));
+        let words = [self.program].into_iter().chain(self.args.iter().copied());
+        env.chain(words.map(str::to_owned)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn run(&self, root: &Path) -> Result<()> {
+        let program = match env::var_os("CARGO") {
+            Some(cargo) if self.program == "cargo" => cargo,
+            _ => self.program.into(),
+        };
+        let mut command = Command::new(program);
+        command.current_dir(root).args(self.args).envs(self.env.iter().copied());
+        let found = match command.status() {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let expected = format!("step `{}` to succeed", self.name);
+        let remedy = format!("run `{}` and put right what it says", self.command_line());
+        Err(Finding::new("xtask/src/ci.rs", 0, expected, found, remedy))
+    }
+}
+
+/// The steps of a run, with or without its tests.
+pub fn steps(skip_tests: bool) -> impl Iterator<Item = &'static Step> {
+    STEPS.iter().filter(move |step| !(skip_tests && step.is_test))
+}
+
+/// Runs the steps, each announced before and timed after.
+///
+/// # Errors
+///
+/// The first step that fails; those behind it are not run.
+pub fn run(root: &Path, skip_tests: bool) -> Result<()> {
+    run_steps(root, steps(skip_tests))
+}
+
+fn run_steps<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
+    for step in steps {
+        println!("== {}: {}", step.name, step.command_line());
+        // The step writes to the same terminal.
+        drop(io::stdout().flush());
+        let started = Instant::now();
+        let outcome = step.run(root);
+        let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!("== {}: {verdict} after {:.1} s", step.name, started.elapsed().as_secs_f64());
+        outcome?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_s_test_command_is_a_step() {
+        assert!(STEPS.iter().any(|step| step.is_test && step.command_line() == TEST_COMMAND));
+        assert!(steps(true).all(|step| !step.is_test && step.args.first() != Some(&"test")));
+    }
+
+    #[test]
+    fn steps_have_names_of_their_own() {
+        let mut names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STEPS.len());
+    }
+
+    #[test]
+    fn a_run_stops_at_the_first_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let steps = [
+            Step { program: "mkdir", ..check("first", &["one"]) },
+            Step { program: "mkdir", ..check("second", &["one"]) },
+            Step { program: "mkdir", ..check("third", &["two"]) },
+        ];
+        let failed = run_steps(dir.path(), steps.iter()).unwrap_err();
+        assert_eq!(failed.expected, "step `second` to succeed");
+        assert!(failed.remedy.contains("mkdir one"));
+        assert!(dir.path().join("one").exists() && !dir.path().join("two").exists());
+        let absent = [Step { program: "no-such-program-here", ..check("absent", &[]) }];
+        assert!(run_steps(dir.path(), absent.iter()).is_err());
+        let loud = [Step {
+            program: "sh",
+            env: &[("LSM_STEP", "yes")],
+            ..check("env", &["-c", "test \"$LSM_STEP\" = yes"])
+        }];
+        assert_eq!(run_steps(dir.path(), loud.iter()), Ok(()));
+    }
+}
