@@ -113,7 +113,8 @@ impl Error {
 
     fn fold(error: &lsm_engine::Error) -> Self {
         use lsm_engine::Error as Engine;
-        let io = |context, kind| Self::Io { context, source: io::Error::new(kind, error.to_string()) };
+        let io =
+            |context, kind| Self::Io { context, source: io::Error::new(kind, error.to_string()) };
         match error {
             Engine::Disk(disk) => {
                 let offset = disk.offset.map_or(String::new(), |at| format!(" at byte {at}"));
@@ -122,13 +123,24 @@ impl Error {
                 Self::Io { context: disk.op, source: io::Error::new(disk.source.kind(), located) }
             }
             Engine::Damaged { .. } => Self::Corruption { reason: intern(error.to_string()) },
-            Engine::Input(input) => Self::InvalidInput { reason: intern(input.to_string()) },
+            Engine::Input(limit) => Self::InvalidInput { reason: limit_text(*limit) },
             Engine::Unsupported { .. } => io("open the store", io::ErrorKind::Unsupported),
             Engine::Refused(_) => io("write", io::ErrorKind::Other),
             Engine::Background(error) => Self::fold(error),
             Engine::Closing => io("go on", io::ErrorKind::Interrupted),
             _ => io("go on", io::ErrorKind::Other),
         }
+    }
+}
+
+/// Which limit a write broke.
+fn limit_text(limit: lsm_engine::BatchError) -> &'static str {
+    use lsm_engine::BatchError;
+    match limit {
+        BatchError::KeyTooLong => "a key is longer than 2^30 bytes",
+        BatchError::ValueTooLong => "a value is longer than 2^30 bytes",
+        BatchError::BatchTooLong => "a batch is longer than 4,000,000,000 bytes",
+        _ => "a batch cannot be encoded",
     }
 }
 
@@ -171,7 +183,10 @@ mod tests {
         let error = Error::fold(&disk);
         let Error::Io { context, source } = &error else { panic!("{error}") };
         assert_eq!((*context, source.kind()), ("read", io::ErrorKind::PermissionDenied));
-        assert_eq!(error.to_string(), "cannot read /store/file at byte 7: Permission denied (os error 13)");
+        assert_eq!(
+            error.to_string(),
+            "cannot read /store/file at byte 7: Permission denied (os error 13)"
+        );
         let inner = source.get_ref().and_then(|located| located.source()).unwrap();
         assert_eq!(inner.downcast_ref::<io::Error>().unwrap().raw_os_error(), Some(13));
     }

@@ -58,10 +58,7 @@ impl Shared {
 
         let mut commit = Commit::default();
         let inputs = inputs.iter().flat_map(|run| &run.tables);
-        commit
-            .edit
-            .ops
-            .extend(inputs.map(|live| EditOp::RemoveTable(live.table.number())));
+        commit.edit.ops.extend(inputs.map(|live| EditOp::RemoveTable(live.table.number())));
         output.finish(&mut commit, || Ok((plan.output, plan.level)))?;
         self.install(commit)?;
         output.keep();

@@ -108,9 +108,10 @@ impl From<lsm_wal::LogError> for Error {
             LogError::Unsupported { path, offset, what } => {
                 Self::Unsupported { path, what: at(offset, what) }
             }
-            LogError::Damaged { path, offset, expected, found } => {
-                Self::Damaged { path, what: at(offset, format!("expected {expected}, found {found}")) }
-            }
+            LogError::Damaged { path, offset, expected, found } => Self::Damaged {
+                path,
+                what: at(offset, format!("expected {expected}, found {found}")),
+            },
         }
     }
 }

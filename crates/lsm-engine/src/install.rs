@@ -1,8 +1,8 @@
 //! Installing: the one commit point. Flush, merge, log rotation and open go
 //! through it.
 //!
-//! Steps, under the installer's lock: check the edit against the version; append
-//! it and sync; write the other commit slot and sync; fold; replace the view. What
+//! Steps, under the installer's lock: check the edit against the version; reserve
+//! room by writing zeros; write the edit there and sync; write the other commit slot and sync; fold; replace the view. What
 //! the edit removes is released only then.
 //!
 //! A failure before the edit's first byte means that nothing happened, and the
@@ -11,9 +11,7 @@
 
 use std::sync::Arc;
 
-use lsm_manifest::{
-    Edit, EditOp, Head, Recovered, Version, frame, new_file, slot_offset,
-};
+use lsm_manifest::{Edit, EditOp, Head, Recovered, Version, frame, new_file, slot_offset};
 use lsm_types::{LogNo, MAX_FILE_NO, RunNo, SlotNo, StoreId, TableNo};
 use lsm_vfs::{Dir, File, write_all_at};
 
@@ -27,6 +25,8 @@ use crate::{Error, Result};
 
 /// Numbers are reserved by so many at once.
 const RESERVE: u64 = 100;
+/// Room for edits is reserved, by writing zeros, in steps of this many bytes.
+const ROOM_BYTES: usize = 16 * 1024;
 /// A manifest is rewritten when it has grown fourfold since it was last written
 /// whole, and is longer than this.
 const REWRITE_BYTES: u64 = 64 * 1024;
@@ -37,6 +37,8 @@ pub(crate) struct Installer {
     file: Arc<dyn File>,
     head: Head,
     last_edit: u64,
+    /// How long the file is: edits and the zeros reserved behind them.
+    file_bytes: u64,
     /// How long the manifest was when it was last written whole.
     snapshot_bytes: u64,
     next_number: u64,
@@ -59,7 +61,8 @@ impl Installer {
             file,
             head: found.head,
             last_edit: found.last_edit,
-            snapshot_bytes: bytes,
+            file_bytes: bytes,
+            snapshot_bytes: found.head.committed,
             next_number: found.version.reserved_until().max(used.saturating_add(1)),
         }
     }
@@ -74,8 +77,11 @@ impl Installer {
         let file = write_whole(dir, &bytes)?;
         rename_whole(dir)?;
         dir.sync()?;
-        let snapshot_bytes = bytes.len() as u64;
-        Ok((Self { file, head, last_edit: 1, snapshot_bytes, next_number: 1 }, version))
+        let file_bytes = bytes.len() as u64;
+        let snapshot_bytes = file_bytes;
+        let installer =
+            Self { file, head, last_edit: 1, file_bytes, snapshot_bytes, next_number: 1 };
+        Ok((installer, version))
     }
 
     pub(crate) fn store(&self) -> StoreId {
@@ -87,6 +93,7 @@ impl Installer {
     pub(crate) fn settle(&mut self, found: &Recovered) -> Result<()> {
         if found.torn_bytes > 0 {
             self.file.set_len(self.head.committed)?;
+            self.file_bytes = self.head.committed;
         }
         if found.torn_bytes > 0 || found.slot_is_behind {
             self.file.sync()?;
@@ -98,7 +105,7 @@ impl Installer {
 
     fn write_slot(&self) -> Result<(), lsm_vfs::Error> {
         let at = slot_offset(self.head.generation);
-        write_all_at(&*self.file, at, &self.head.encode()).map_err(|error| error.source)?;
+        write_all_at(&*self.file, at, &self.head.encode())?;
         self.file.sync()
     }
 
@@ -115,20 +122,24 @@ impl Installer {
         if grown > REWRITE_BYTES.max(self.snapshot_bytes.saturating_mul(4)) {
             return self.rewrite(dir, next);
         }
-        if let Err(error) = write_all_at(&*self.file, self.head.committed, &bytes) {
-            let nothing = error.nothing_written();
-            let error = Error::Disk(error.source);
-            return Err(if nothing { Ok(error) } else { Err(error) });
-        }
+        self.reserve(grown).map_err(|error| Ok(error.into()))?;
+        write_all_at(&*self.file, self.head.committed, &bytes)
+            .map_err(|error| Err(error.into()))?;
         self.file.sync().map_err(|error| Err(error.into()))?;
-        self.head = Head {
-            generation: self.head.generation + 1,
-            committed: grown,
-            chain,
-            ..self.head
-        };
+        self.head =
+            Head { generation: self.head.generation + 1, committed: grown, chain, ..self.head };
         self.last_edit += 1;
         self.write_slot().map_err(|error| Err(error.into()))
+    }
+
+    /// Makes sure that the file is `bytes` long, so that a full disk refuses an edit
+    /// before its first byte. Zeros that were written before a failure do no harm.
+    fn reserve(&mut self, bytes: u64) -> Result<(), lsm_vfs::Error> {
+        while self.file_bytes < bytes {
+            write_all_at(&*self.file, self.file_bytes, &[0; ROOM_BYTES])?;
+            self.file_bytes += ROOM_BYTES as u64;
+        }
+        Ok(())
     }
 
     /// Writes the manifest anew, as a snapshot of `next`.
@@ -143,7 +154,8 @@ impl Installer {
         self.file = dir.open(&FileName::Manifest.name(), true).unwrap_or(file);
         self.head = head;
         self.last_edit += 1;
-        self.snapshot_bytes = bytes.len() as u64;
+        self.file_bytes = bytes.len() as u64;
+        self.snapshot_bytes = self.file_bytes;
         Ok(())
     }
 }
@@ -156,9 +168,7 @@ fn write_whole(dir: &dyn Dir, bytes: &[u8]) -> Result<Arc<dyn File>> {
         _ => {}
     }
     let file = dir.create(&name)?;
-    let written = write_all_at(&*file, 0, bytes)
-        .map_err(|error| error.source)
-        .and_then(|()| file.sync());
+    let written = write_all_at(&*file, 0, bytes).and_then(|()| file.sync());
     match written {
         Ok(()) => Ok(file),
         Err(error) => {
@@ -203,8 +213,7 @@ impl Shared {
     fn allocate_with<N: FileNumber>(&self, installer: &mut Installer) -> Result<N> {
         self.check_refused()?;
         let number = installer.next_number;
-        let used_up =
-            || Error::UsedUp { path: self.disk.dir.path().into(), what: "file numbers" };
+        let used_up = || Error::UsedUp { path: self.disk.dir.path().into(), what: "file numbers" };
         if number > MAX_FILE_NO {
             return Err(used_up());
         }

@@ -110,9 +110,19 @@ mod tests {
     #[test]
     fn s35_names_that_only_look_like_ours_are_not() {
         for alien in [
-            "manifest", "MANIFEST.bak", "run-1.sst", "run-00000000001.sst", "run-000000000a.sst",
-            "run-0000000000.sst", "run-0000000001.sst.old", "run-0000000001.bloom",
-            "wal-0000000001.log.gz", "wal-+000000001.log", "notes.tmp", ".tmp", "a.bloom",
+            "manifest",
+            "MANIFEST.bak",
+            "run-1.sst",
+            "run-00000000001.sst",
+            "run-000000000a.sst",
+            "run-0000000000.sst",
+            "run-0000000001.sst.old",
+            "run-0000000001.bloom",
+            "wal-0000000001.log.gz",
+            "wal-+000000001.log",
+            "notes.tmp",
+            ".tmp",
+            "a.bloom",
             "run-0000000001.sst.tmp.tmp",
         ] {
             assert_eq!(parse(alien), None, "{alien}");

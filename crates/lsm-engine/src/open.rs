@@ -192,7 +192,10 @@ impl Engine {
 
 impl Threads {
     /// Starts all threads, or none.
-    fn start(shared: &Arc<Shared>, garbage: mpsc::Receiver<crate::cleaner::Garbage>) -> Result<Self> {
+    fn start(
+        shared: &Arc<Shared>,
+        garbage: mpsc::Receiver<crate::cleaner::Garbage>,
+    ) -> Result<Self> {
         let mut threads = Self::default();
         let fs = &shared.disk.fs;
         let mut start = |name, task: lsm_vfs::Task| -> Result<()> {

@@ -174,9 +174,8 @@ impl Half {
     fn finish(self, shared: &Shared) -> Result<(Arc<Table>, TableMeta)> {
         let disk = &shared.disk;
         let Self { identity, writer, file, mut written, .. } = self;
-        let (bytes, summary) = writer
-            .finish()
-            .map_err(|error| Error::internal(file.path(), error.to_string()))?;
+        let (bytes, summary) =
+            writer.finish().map_err(|error| Error::internal(file.path(), error.to_string()))?;
         write_chunks(&*file, &mut written, &bytes)?;
         file.sync()?;
         let name = FileName::Table(identity.number);
@@ -190,7 +189,7 @@ impl Half {
 
 fn write_chunks(file: &dyn File, written: &mut u64, bytes: &[u8]) -> Result<()> {
     for chunk in bytes.chunks(CHUNK_BYTES) {
-        write_all_at(file, *written, chunk).map_err(|error| error.source)?;
+        write_all_at(file, *written, chunk)?;
         *written += chunk.len() as u64;
     }
     Ok(())

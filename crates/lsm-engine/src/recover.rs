@@ -43,11 +43,14 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
         })?;
         live.push(lsm_wal::LiveLog { log: log.get(), slot: slot.get(), file });
     }
-    let buffers: Vec<_> = (0..).zip(version.logs().keys()).map(|(id, log)| {
-        let buffer = Buffer::new(BufferId(id));
-        buffer.set_log(*log);
-        buffer
-    }).collect();
+    let buffers: Vec<_> = (0..)
+        .zip(version.logs().keys())
+        .map(|(id, log)| {
+            let buffer = Buffer::new(BufferId(id));
+            buffer.set_log(*log);
+            buffer
+        })
+        .collect();
     let done = lsm_wal::replay(&live, store, version.last_seq().get(), |at, record| {
         let ops = || BatchOps::new(record.body);
         // The whole record is checked before any of it is applied.

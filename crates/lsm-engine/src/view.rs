@@ -55,9 +55,10 @@ impl Tables {
     ) -> Result<Self> {
         let mut runs = Vec::with_capacity(version.runs().len());
         for (number, run) in version.runs().iter().rev() {
-            let tables = run.tables.iter().map(|meta| {
-                Ok(LiveTable { table: open(meta.number)?, live: meta.live.clone() })
-            });
+            let tables = run
+                .tables
+                .iter()
+                .map(|meta| Ok(LiveTable { table: open(meta.number)?, live: meta.live.clone() }));
             let tables = tables.collect::<Result<_>>()?;
             runs.push(Arc::new(LiveRun { number: *number, tables }));
         }

@@ -4,7 +4,8 @@
 //!       0  slot 0  (512 bytes)
 //!     512  slot 1  (512 bytes)
 //!    1024  zeros
-//!    4096  frame of the snapshot, then a frame for each edit
+//!    4096  frame of the snapshot, then a frame for each edit, then zeros: room
+//!          that was reserved for later edits
 //!
 //! slot   0  8  magic "LSMMANIF"          frame   0  4  length of the payload
 //!        8  2  version = 0                       4  8  edit number
@@ -122,7 +123,12 @@ fn frame_checksum(chain: u64, header: &[u8], payload: &[u8]) -> u64 {
 /// The bytes of a new manifest whose snapshot, edit `number`, makes `version`,
 /// committed as `generation`.
 #[must_use]
-pub fn new_file(store: StoreId, generation: u64, number: u64, version: &Version) -> (Vec<u8>, Head) {
+pub fn new_file(
+    store: StoreId,
+    generation: u64,
+    number: u64,
+    version: &Version,
+) -> (Vec<u8>, Head) {
     let (snapshot, chain) = frame(xxh3_64(&store.0), number, &version.snapshot());
     let committed = (FIRST_FRAME + snapshot.len()) as u64;
     let head = Head { store, generation, committed, chain };
@@ -144,7 +150,8 @@ pub struct Recovered {
     pub last_edit: u64,
     /// Whether the slot says less than `head`: edits behind it were intact.
     pub slot_is_behind: bool,
-    /// Bytes behind the last edit that counts: a torn tail.
+    /// Bytes behind the last edit that counts, without the zeros at the end of the
+    /// file: a torn tail. (Zeros are room kept for later edits.)
     pub torn_bytes: u64,
 }
 
@@ -184,12 +191,14 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
         (end, chain, last_edit) = (fold.at, fold.chain, fold.number.unwrap_or(last_edit));
     }
     let committed = end as u64;
+    let rest = bytes.get(end..).unwrap_or_default();
+    let zeros = rest.iter().rev().take_while(|byte| **byte == 0).count();
     Ok(Recovered {
         version,
         head: Head { committed, chain, ..head },
         last_edit,
         slot_is_behind: committed != head.committed,
-        torn_bytes: bytes.len() as u64 - committed,
+        torn_bytes: (rest.len() - zeros) as u64,
     })
 }
 

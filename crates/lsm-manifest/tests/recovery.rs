@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use lsm_manifest::{
-    Edit, EditError, EditOp, FIRST_FRAME, Head, ManifestError, Recovered, Span, TableMeta,
-    Version, frame, new_file, recover, slot_offset,
+    Edit, EditError, EditOp, FIRST_FRAME, Head, ManifestError, Recovered, Span, TableMeta, Version,
+    frame, new_file, recover, slot_offset,
 };
 use lsm_types::{LogNo, RunNo, SeqNo, SlotNo, StoreId, TableNo, TableUid};
 
@@ -96,9 +96,19 @@ fn s26_every_truncation_gives_a_prefix_or_is_refused() {
             let whole = ends.iter().filter(|end| **end <= len).count() - 1;
             let Recovered { version, torn_bytes, .. } = found.unwrap();
             assert_eq!(version, versions[whole]);
-            assert_eq!(torn_bytes as usize, len - ends[whole]);
+            let rest = &bytes[ends[whole]..len];
+            let zeros = rest.iter().rev().take_while(|byte| **byte == 0).count();
+            assert_eq!(torn_bytes as usize, rest.len() - zeros);
         }
     }
+}
+
+#[test]
+fn zeros_behind_the_edits_are_room_and_no_torn_tail() {
+    let (mut bytes, versions, _) = file(4);
+    bytes.extend_from_slice(&[0; 10_000]);
+    let found = recover(&bytes).unwrap();
+    assert_eq!((found.version, found.torn_bytes), (versions[4].clone(), 0));
 }
 
 #[test]

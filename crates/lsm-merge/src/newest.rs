@@ -43,12 +43,7 @@ impl<C: Cursor> Newest<C> {
             Direction::Forward => self.next_forward()?,
             Direction::Backward => self.next_backward()?,
         };
-        Ok(found.map(|(seq, kind)| Entry {
-            user_key: &self.key,
-            seq,
-            kind,
-            value: &self.value,
-        }))
+        Ok(found.map(|(seq, kind)| Entry { user_key: &self.key, seq, kind, value: &self.value }))
     }
 
     fn next_forward(&mut self) -> Result<Option<(SeqNo, Kind)>, C::Error> {
@@ -129,8 +124,9 @@ mod tests {
         }
 
         fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<(), Infallible> {
-            let end = target
-                .map_or(self.rows.len(), |target| self.rows.partition_point(|row| key(row) < target));
+            let end = target.map_or(self.rows.len(), |target| {
+                self.rows.partition_point(|row| key(row) < target)
+            });
             self.at = end.checked_sub(1);
             Ok(())
         }

@@ -12,12 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lsm_vfs::{
-    Dir, Entry, EntryKind, Error, File, Fs, Map, Name, RealFs, Result, Task, Thread,
-};
+use lsm_vfs::{Dir, Entry, EntryKind, Error, File, Fs, Map, Name, RealFs, Result, Task, Thread};
 
 use crate::Rng;
 
@@ -88,6 +87,7 @@ struct State {
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
     rng: Arc<Mutex<Rng>>,
+    threads: Arc<AtomicUsize>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -154,7 +154,8 @@ impl SimDisk {
     /// An empty disk; `seed` decides the random bytes that it hands out.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { state: Arc::default(), rng: Arc::new(Mutex::new(Rng::new(seed))) }
+        let rng = Arc::new(Mutex::new(Rng::new(seed)));
+        Self { state: Arc::default(), rng, threads: Arc::default() }
     }
 
     /// How many events there were: a moment to crash at.
@@ -167,6 +168,12 @@ impl SimDisk {
     #[must_use]
     pub fn reads(&self) -> u64 {
         lock(&self.state).reads
+    }
+
+    /// How many threads that were started through this disk still run.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads.load(Ordering::SeqCst)
     }
 
     /// Makes a later call fail; `None` makes all calls work again.
@@ -216,16 +223,23 @@ impl SimDisk {
         state.apply(Event::SyncDir(dir.to_path_buf()));
     }
 
-    /// The disk that a crash after the first `events` events leaves behind. What is
-    /// on it is durable, and nobody has it open.
+    /// The disk that a crash after the first `events` events leaves behind. Nobody
+    /// has it open. After a power failure what is on it is durable; after a kill
+    /// what was not synced is still not.
     #[must_use]
     pub fn crash(&self, events: usize, how: Crash) -> Self {
         let log: Vec<_> = lock(&self.state).events.iter().take(events).cloned().collect();
         let seed = if let Crash::Random(seed) = how { seed } else { events as u64 };
-        let mut image = Image::new(how, seed);
-        log.iter().for_each(|event| image.event(event));
         let disk = Self::new(seed ^ 0x5eed);
-        image.settle(&mut lock(&disk.state));
+        let mut state = lock(&disk.state);
+        if how == Crash::Kill {
+            log.into_iter().for_each(|event| state.apply(event));
+        } else {
+            let mut image = Image::new(how, seed);
+            log.iter().for_each(|event| image.event(event));
+            image.settle(&mut state);
+        }
+        drop(state);
         disk
     }
 }
@@ -272,12 +286,7 @@ impl Image {
     fn lose_some(&mut self, inode: Inode) {
         let Some((durable, pending)) = self.files.get_mut(&inode) else { return };
         for event in std::mem::take(pending) {
-            let keep = match self.how {
-                Crash::Kill => true,
-                Crash::Random(_) => self.rng.one_in(2),
-                _ => false,
-            };
-            if keep {
+            if matches!(self.how, Crash::Random(_)) && self.rng.one_in(2) {
                 apply_to_file(durable, &event);
             }
         }
@@ -394,7 +403,28 @@ impl Fs for SimDisk {
 
     fn spawn(&self, name: &'static str, task: Task) -> Result<Box<dyn Thread>> {
         lock(&self.state).call().map_err(|error| Error::new("start the thread", name, error))?;
+        let running = Running::new(&self.threads);
+        let task: Task = Box::new(move || {
+            task();
+            drop(running);
+        });
         RealFs.spawn(name, task)
+    }
+}
+
+/// Counts a thread for as long as it runs.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn new(threads: &Arc<AtomicUsize>) -> Self {
+        threads.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(threads))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -540,9 +570,11 @@ impl File for SimFile {
         let mut state = lock(&self.disk.state);
         state.call()?;
         let mut taken = bytes.len();
+        // Only what makes the file longer takes room.
+        let inside = (state.file(self.inode).len() as u64).saturating_sub(offset);
         if let Some(room) = &mut state.room {
-            taken = taken.min(*room as usize);
-            *room -= taken as u64;
+            taken = taken.min((inside + *room) as usize);
+            *room -= (taken as u64).saturating_sub(inside);
             if taken == 0 && !bytes.is_empty() {
                 return Err(io::ErrorKind::StorageFull.into());
             }

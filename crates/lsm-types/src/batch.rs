@@ -202,8 +202,7 @@ impl<'a> BatchOps<'a> {
             return Err(BatchError::Tag(tag));
         }
         let kind = Kind::from_byte(tag)?;
-        let key =
-            decode::bytes(&mut self.rest, MAX_KEY_BYTES).ok_or(BatchError::Truncated)?;
+        let key = decode::bytes(&mut self.rest, MAX_KEY_BYTES).ok_or(BatchError::Truncated)?;
         let value = match kind {
             Kind::Delete => &[][..],
             Kind::Put => {
@@ -263,13 +262,7 @@ mod tests {
     fn reserved_tags_are_refused() {
         assert_eq!(BatchOps::new(&[0x82]).next(), Some(Err(BatchError::Keyspace)));
         assert_eq!(BatchOps::new(&[0x42]).next(), Some(Err(BatchError::Tag(0x42))));
-        assert_eq!(
-            BatchOps::new(&[4]).next(),
-            Some(Err(BatchError::Kind(KindError::Reserved(4))))
-        );
-        assert_eq!(
-            BatchOps::new(&[0]).next(),
-            Some(Err(BatchError::Kind(KindError::Unknown(0))))
-        );
+        assert_eq!(BatchOps::new(&[4]).next(), Some(Err(BatchError::Kind(KindError::Reserved(4)))));
+        assert_eq!(BatchOps::new(&[0]).next(), Some(Err(BatchError::Kind(KindError::Unknown(0)))));
     }
 }

@@ -39,33 +39,13 @@ pub fn read_exact_at(file: &dyn File, offset: u64, bytes: &mut [u8]) -> Result<(
     Ok(())
 }
 
-/// A write that failed, and how far it got.
-#[derive(Debug)]
-pub struct WriteError {
-    /// How many bytes are known to have been taken before the call that failed.
-    pub written: u64,
-    /// That call.
-    pub source: Error,
-}
-
-impl WriteError {
-    /// Whether it is certain that no byte of the write reached the file: none was
-    /// taken, and the refusal was for want of space, not a failing device.
-    #[must_use]
-    pub fn nothing_written(&self) -> bool {
-        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        self.written == 0
-            && matches!(self.source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-    }
-}
-
 /// Writes all of `bytes`.
 ///
 /// # Errors
 ///
-/// The first call that fails for another reason than an interruption, with the
-/// number of bytes that earlier calls had taken.
-pub fn write_all_at(file: &dyn File, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+/// The first call that fails for another reason than an interruption; how much was
+/// written before it is unknown.
+pub fn write_all_at(file: &dyn File, offset: u64, bytes: &[u8]) -> Result<()> {
     let mut done = 0;
     while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
         let failed = match file.write_at(offset + done as u64, rest) {
@@ -77,8 +57,7 @@ pub fn write_all_at(file: &dyn File, offset: u64, bytes: &[u8]) -> Result<(), Wr
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => error,
         };
-        let source = Error::new("write", file.path(), failed).at(offset + done as u64);
-        return Err(WriteError { written: done as u64, source });
+        return Err(Error::new("write", file.path(), failed).at(offset + done as u64));
     }
     Ok(())
 }

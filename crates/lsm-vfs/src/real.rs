@@ -162,7 +162,8 @@ impl Dir for RealDir {
                 let stat = rustix::fs::statat(&self.handle, name.as_str(), flags);
                 kind = FileType::from_raw_mode(stat.map_err(fail)?.st_mode);
             }
-            let kind = if kind == FileType::RegularFile { EntryKind::File } else { EntryKind::Other };
+            let kind =
+                if kind == FileType::RegularFile { EntryKind::File } else { EntryKind::Other };
             entries.push(Entry { name, kind });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -190,9 +191,7 @@ impl Dir for RealDir {
     }
 
     fn sync(&self) -> Result<()> {
-        self.handle
-            .sync_all()
-            .map_err(|error| Error::new("sync the directory", &self.path, error))
+        self.handle.sync_all().map_err(|error| Error::new("sync the directory", &self.path, error))
     }
 }
 

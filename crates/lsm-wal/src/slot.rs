@@ -48,9 +48,7 @@ pub fn create_slot(
     slot: u64,
 ) -> Result<Arc<dyn File>> {
     let file = dir.create(name)?;
-    let written = write_all_at(&*file, 0, &header(store, slot))
-        .map_err(|error| error.source)
-        .and_then(|()| file.sync());
+    let written = write_all_at(&*file, 0, &header(store, slot)).and_then(|()| file.sync());
     match written {
         Ok(()) => Ok(file),
         Err(error) => {
@@ -62,7 +60,12 @@ pub fn create_slot(
 }
 
 /// Checks that a file's first bytes are the header of this slot of this store.
-pub(crate) fn check_header(file: &dyn File, bytes: &[u8], store: [u8; 16], slot: u64) -> Result<()> {
+pub(crate) fn check_header(
+    file: &dyn File,
+    bytes: &[u8],
+    store: [u8; 16],
+    slot: u64,
+) -> Result<()> {
     let damaged = |expected: &str, found: &str| LogError::Damaged {
         path: file.path().to_path_buf(),
         offset: 0,
@@ -122,8 +125,7 @@ impl Reserved {
     /// before a failure stay: they are an end like any other.
     pub(crate) fn grow_to(&mut self, file: &dyn File, frames: u64) -> Result<()> {
         while self.0 < SLOT_HEADER as u64 + frames {
-            write_all_at(file, self.0, &[0; RESERVE_BYTES as usize])
-                .map_err(|error| error.source)?;
+            write_all_at(file, self.0, &[0; RESERVE_BYTES as usize])?;
             self.0 += RESERVE_BYTES;
         }
         Ok(())
@@ -138,7 +140,7 @@ fn carried(context: &'static str, error: lsm_vfs::Error) -> WalError {
 impl WalStore for SlotStore {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> wal_db::Result<()> {
         write_all_at(&*self.file, SLOT_HEADER as u64 + offset, bytes)
-            .map_err(|error| carried("writing a record", error.source))?;
+            .map_err(|error| carried("writing a record", error))?;
         self.len.fetch_max(offset + bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }

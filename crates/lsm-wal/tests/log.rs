@@ -44,7 +44,10 @@ fn replay_all(dir: &dyn Dir, logs: &[u64]) -> Result<(Replayed, Vec<(usize, u64)
         .collect();
     let mut seen = Vec::new();
     let done = replay(&live, STORE, 0, |at, record| {
-        assert_eq!(record.body, format!("body of {}", record.first_seq).repeat(record.first_seq as usize).as_bytes());
+        assert_eq!(
+            record.body,
+            format!("body of {}", record.first_seq).repeat(record.first_seq as usize).as_bytes()
+        );
         seen.push((at, record.first_seq));
         Ok(())
     })?;
