@@ -174,7 +174,6 @@ fn intern(text: String) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::error::Error as _;
 
     #[test]
     fn an_io_error_keeps_its_kind_its_place_and_its_source() {
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!((*context, source.kind()), ("read", io::ErrorKind::PermissionDenied));
         assert_eq!(
             error.to_string(),
-            "cannot read /store/file at byte 7: Permission denied (os error 13)"
+            "cannot read: /store/file at byte 7: Permission denied (os error 13)"
         );
         let inner = source.get_ref().and_then(|located| located.source()).unwrap();
         assert_eq!(inner.downcast_ref::<io::Error>().unwrap().raw_os_error(), Some(13));

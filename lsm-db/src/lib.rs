@@ -99,3 +99,12 @@ pub use crate::stats::{LevelStats, Stats};
 pub mod prelude {
     pub use crate::{Batch, Error, Lsm, LsmConfig, Result, Scan};
 }
+
+/// The code blocks of the README and of the reference are compiled and run.
+#[cfg(all(doctest, feature = "std"))]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/API.md")]
+    struct Reference;
+}

@@ -1,7 +1,7 @@
 //! The CI run: its steps as data, and a runner that stops at the first one that fails.
 //!
 //! The cheap steps come first. `.ci/run` runs the README's test command itself and then
-//! `cargo xtask ci --skip-tests`, so that everything runs once. A step is what a person can type.
+//! `cargo xtask ci --skip tests`, so that everything runs once. A step is what a person can type.
 #![expect(clippy::print_stdout, reason = "the run tells a terminal or a log how far it has come")]
 
 use std::env;
@@ -26,16 +26,10 @@ pub struct Step {
     pub args: &'static [&'static str],
     /// What is set for it beside the environment of the run.
     pub env: &'static [(&'static str, &'static str)],
-    /// Whether `--skip-tests` leaves it out.
-    pub is_test: bool,
 }
 
 const fn check(name: &'static str, args: &'static [&'static str]) -> Step {
-    Step { name, program: "cargo", args, env: &[], is_test: false }
-}
-
-const fn test(name: &'static str, args: &'static [&'static str]) -> Step {
-    Step { is_test: true, ..check(name, args) }
+    Step { name, program: "cargo", args, env: &[] }
 }
 
 /// The whole run, in order.
@@ -52,11 +46,15 @@ pub const STEPS: &[Step] = &[
         "clippy, default features",
         &["clippy", "-p", "lsm-db", "--all-targets", "--", "-D", "warnings"],
     ),
-    test("tests, all features", &["test", "--workspace", "--all-features"]),
-    test("tests, default features", &["test", "-p", "lsm-db"]),
-    test("tests, durability", &["test", "-p", "lsm-db", "--features", "durability"]),
-    test("tests, bloom", &["test", "-p", "lsm-db", "--features", "bloom"]),
-    test("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
+    check("tests", &["test", "--workspace", "--all-features"]),
+    check("tests, default features", &["test", "-p", "lsm-db", "-p", "lsm-engine"]),
+    check(
+        "tests, durability",
+        &["test", "-p", "lsm-db", "-p", "lsm-engine", "--features", "durability"],
+    ),
+    check("tests, bloom", &["test", "-p", "lsm-db", "-p", "lsm-engine", "--features", "bloom"]),
+    check("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
+    check("features", &["xtask", "features"]),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
         ..check("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])
@@ -127,9 +125,18 @@ impl Step {
     }
 }
 
-/// The steps of a run, with or without its tests.
-pub fn steps(skip_tests: bool) -> impl Iterator<Item = &'static Step> {
-    STEPS.iter().filter(move |step| !(skip_tests && step.is_test))
+/// The steps of a run without those named in `skip`.
+///
+/// # Errors
+///
+/// A name that no step has.
+pub fn steps(skip: &[String]) -> Result<Vec<&'static Step>> {
+    let known = |name: &&String| STEPS.iter().any(|step| step.name == name.as_str());
+    if let Some(unknown) = skip.iter().find(|name| !known(name)) {
+        let remedy = "see the names by `cargo xtask ci --list`";
+        return Err(Finding::new("xtask/src/ci.rs", 0, "the name of a step", unknown, remedy));
+    }
+    Ok(STEPS.iter().filter(|step| !skip.iter().any(|name| name == step.name)).collect())
 }
 
 /// Runs the steps, each announced before and timed after.
@@ -137,8 +144,8 @@ pub fn steps(skip_tests: bool) -> impl Iterator<Item = &'static Step> {
 /// # Errors
 ///
 /// The first step that fails; those behind it are not run.
-pub fn run(root: &Path, skip_tests: bool) -> Result<()> {
-    run_steps(root, steps(skip_tests))
+pub fn run(root: &Path, skip: &[String]) -> Result<()> {
+    run_steps(root, steps(skip)?.into_iter())
 }
 
 fn run_steps<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
@@ -161,8 +168,11 @@ mod tests {
 
     #[test]
     fn the_readme_s_test_command_is_a_step() {
-        assert!(STEPS.iter().any(|step| step.is_test && step.command_line() == TEST_COMMAND));
-        assert!(steps(true).all(|step| !step.is_test && step.args.first() != Some(&"test")));
+        let step = STEPS.iter().find(|step| step.command_line() == TEST_COMMAND).unwrap();
+        let rest = steps(&[step.name.to_owned()]).unwrap();
+        assert_eq!(rest.len(), STEPS.len() - 1);
+        assert!(rest.iter().all(|other| other.name != step.name));
+        assert!(steps(&["no such step".to_owned()]).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Finding, api, ci, layers, tidy};
+use xtask::{Finding, api, ci, features, layers, tidy};
 
 /// The project's own checks and its CI run.
 #[derive(Parser)]
@@ -35,11 +35,13 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Let builds of all feature sets open each other's stores.
+    Features,
     /// Run every step of the CI, stopping at the first that fails.
     Ci {
-        /// Leave out the test steps.
-        #[arg(long)]
-        skip_tests: bool,
+        /// Leave out the step of this name; may be given several times.
+        #[arg(long, value_name = "NAME")]
+        skip: Vec<String>,
         /// Print the steps and run none.
         #[arg(long)]
         list: bool,
@@ -58,10 +60,9 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::check(&root),
         Task::Api { check: false } => api::write(&root).err().into_iter().collect(),
         Task::Api { check: true } => check_api(&root),
-        Task::Ci { skip_tests, list: true } => list(skip_tests),
-        Task::Ci { skip_tests, list: false } => {
-            ci::run(&root, skip_tests).err().into_iter().collect()
-        }
+        Task::Ci { skip, list: true } => list(&skip),
+        Task::Ci { skip, list: false } => ci::run(&root, &skip).err().into_iter().collect(),
+        Task::Features => features::check(&root),
     };
     report(&findings)
 }
@@ -85,11 +86,16 @@ fn check_api(root: &Path) -> Vec<Finding> {
     }
 }
 
-fn list(skip_tests: bool) -> Vec<Finding> {
-    for step in ci::steps(skip_tests) {
-        println!("{:27} {}", step.name, step.command_line());
+fn list(skip: &[String]) -> Vec<Finding> {
+    match ci::steps(skip) {
+        Ok(steps) => {
+            for step in steps {
+                println!("{:27} {}", step.name, step.command_line());
+            }
+            Vec::new()
+        }
+        Err(finding) => vec![finding],
     }
-    Vec::new()
 }
 
 fn report(findings: &[Finding]) -> ExitCode {

@@ -1,15 +1,20 @@
 //! Which runs to merge next.
 //!
-//! As soon as there are `trigger` runs, the newest are merged: as many as bring
-//! the count below the trigger, and then every older neighbour that is not larger
-//! than what has been collected so far. Sizes then grow at least twofold with age,
-//! so that each byte is merged about log2(size / memtable) times and the count
-//! stays bounded. (A first policy; docs/ARCHITECTURE.md says what replaces it.)
+//! As soon as there are `trigger` runs, a stretch of neighbours is merged: as many
+//! as bring the count below the trigger, but no more than [`MAX_INPUTS`] at once;
+//! of all such stretches the one with the fewest bytes, the newest of equal ones;
+//! and then every older neighbour that is not larger than what has been collected
+//! so far. Sizes then grow at least twofold with age, so that each byte is merged
+//! about log2(size / memtable) times. (A first policy; docs/ARCHITECTURE.md says
+//! what replaces it.)
 
 use std::collections::BTreeSet;
 
 use lsm_manifest::{Run, Version};
 use lsm_types::{RunNo, TableNo};
+
+/// The most runs that one merge takes: a backlog is worked off in pieces that end.
+const MAX_INPUTS: usize = 16;
 
 /// What the policy is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +46,21 @@ pub fn pick(
     if trigger == usize::MAX || count < trigger {
         return None;
     }
-    let needed = count - trigger + 2;
-    let mut inputs = Vec::new();
-    let mut bytes = 0_u64;
-    for (number, run) in version.runs().iter().rev() {
-        let size = run.file_bytes();
-        if inputs.len() >= needed && size > bytes {
+    // Newest first, as the plan will have them.
+    let runs: Vec<_> =
+        version.runs().iter().rev().map(|(no, run)| (*no, run.file_bytes())).collect();
+    let needed = (count - trigger + 2).clamp(2, MAX_INPUTS);
+    let total = |stretch: &[(RunNo, u64)]| stretch.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let (start, stretch) =
+        runs.windows(needed).enumerate().min_by_key(|(_, stretch)| total(stretch))?;
+    let mut bytes = total(stretch);
+    let mut inputs: Vec<_> = stretch.iter().map(|(run, _)| *run).collect();
+    for (run, size) in runs.iter().skip(start + needed) {
+        if *size > bytes || inputs.len() >= MAX_INPUTS {
             break;
         }
         bytes += size;
-        inputs.push(*number);
+        inputs.push(*run);
     }
     let is_busy = |run: &Run| run.tables.iter().any(|table| busy.contains(&table.number));
     if inputs.iter().filter_map(|run| version.runs().get(run)).any(is_busy) {

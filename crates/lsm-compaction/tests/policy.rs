@@ -62,6 +62,26 @@ fn older_neighbours_join_while_they_are_not_larger() {
 }
 
 #[test]
+fn a_backlog_is_worked_off_where_it_is_cheapest_and_in_pieces() {
+    assert_eq!(picked(&[9, 9, 1, 1, 100], 5), [1, 1]);
+    assert_eq!(picked(&[4; 300], 4).len(), 16);
+    // It ends, and each byte is moved a few times only.
+    let (mut sizes, mut moved) = (vec![4_u64; 300], 0);
+    loop {
+        let merged = picked(&sizes, 4);
+        if merged.is_empty() {
+            break;
+        }
+        let at = sizes.windows(merged.len()).position(|stretch| stretch == merged).unwrap();
+        let sum = merged.iter().sum();
+        sizes.splice(at..at + merged.len(), [sum]);
+        moved += sum;
+    }
+    assert!(sizes.len() < 4, "{sizes:?}");
+    assert!(moved <= 4 * 300 * 4, "{moved} moved");
+}
+
+#[test]
 fn busy_inputs_wait() {
     let version = version(&[1, 1, 1, 1]);
     let busy = BTreeSet::from([TableNo::new(4).unwrap()]);

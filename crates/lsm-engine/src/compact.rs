@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use lsm_compaction::{DropRule, MergePlan, PickOptions, pick};
 use lsm_manifest::EditOp;
@@ -56,13 +55,12 @@ impl Shared {
         let mut output = Output::new(self);
         output.fill(Newest::new(merge, SeqNo::MAX), &rule, true)?;
 
-        let mut commit = Commit::default();
+        let mut commit = Commit { is_merge: true, ..Commit::default() };
         let inputs = inputs.iter().flat_map(|run| &run.tables);
         commit.edit.ops.extend(inputs.map(|live| EditOp::RemoveTable(live.table.number())));
         output.finish(&mut commit, || Ok((plan.output, plan.level)))?;
         self.install(commit)?;
         output.keep();
-        self.counters.compactions.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -6,7 +6,6 @@
 //! go. The memtable stays readable until that moment.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use lsm_compaction::DropRule;
 use lsm_manifest::EditOp;
@@ -40,7 +39,6 @@ impl Shared {
         #[cfg(not(feature = "durability"))]
         self.install(commit)?;
         output.keep();
-        self.counters.flushes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@
 //! the store refuses writes until it is opened again and deletes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use lsm_manifest::{Edit, EditOp, Head, Recovered, Version, frame, new_file, slot_offset};
 use lsm_types::{LogNo, MAX_FILE_NO, RunNo, SlotNo, StoreId, TableNo};
@@ -52,6 +53,8 @@ pub(crate) struct Commit {
     pub(crate) tables: Vec<Arc<Table>>,
     /// The memtable whose writes they hold.
     pub(crate) flushed: Option<BufferId>,
+    /// Whether they hold what other tables held.
+    pub(crate) is_merge: bool,
 }
 
 impl Installer {
@@ -268,6 +271,9 @@ impl Shared {
             let names = slots.into_iter().map(|slot| FileName::Slot(slot).name()).collect();
             let _ = self.disk.cleaner.send(Garbage::Remove { names, file: None, map: None });
         }
+        let count = |counter: &AtomicU64, happened| counter.fetch_add(happened, Relaxed);
+        count(&self.counters.flushes, u64::from(commit.flushed.is_some()));
+        count(&self.counters.compactions, u64::from(commit.is_merge));
         let mut work = self.work.lock();
         work.flushed = work.flushed.max(commit.flushed);
         self.changed.notify_all();

@@ -6,13 +6,15 @@
 //! the workers. Until then a failure leaves the directory byte for byte as it was.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use lsm_block_cache::BlockCache;
 use lsm_manifest::{Edit, EditOp, Recovered, Version, recover};
-use lsm_types::{Batch, StoreId};
+use lsm_types::{Batch, LogNo, StoreId};
 use lsm_vfs::{Entry, EntryKind, File, Fs, Name, RealFs, read_exact_at};
 use parking_lot::Mutex;
 
@@ -30,10 +32,20 @@ use crate::work::{self, Job};
 use crate::{Error, Options, Result};
 
 /// An open store.
-#[derive(Debug)]
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) threads: Mutex<Option<Threads>>,
+}
+
+/// Shows the directory and counts, no keys and no values.
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("dir", &self.shared.disk.dir.path())
+            .field("options", &self.shared.disk.options)
+            .field("stats", &self.stats())
+            .finish()
+    }
 }
 
 /// A manifest that was read, or written for a new store.
@@ -88,25 +100,7 @@ impl Engine {
                 (installer, version.clone(), replayed, Some(found))
             }
         };
-        let store = installer.store();
-        let tables = open_tables(&disk, store, version)?;
-
-        // From here on the store is sound, and changes are made.
-        let mut installer = installer;
-        if let Some(found) = &found {
-            installer.settle(&found.recovered)?;
-        }
-        remove_strays(&disk, &entries, &tables.version);
-        Self::start(disk, installer, tables, replayed, garbage)
-    }
-
-    fn start(
-        disk: Disk,
-        installer: Installer,
-        tables: Tables,
-        replayed: Replay,
-        garbage: mpsc::Receiver<crate::cleaner::Garbage>,
-    ) -> Result<Self> {
+        let tables = open_tables(&disk, installer.store(), version)?;
         let Replay { buffers, empty, last_seq, records, cut_bytes } = replayed;
         let next = buffers.last().map_or(0, |buffer| buffer.id.0 + 1);
         let view = View {
@@ -114,17 +108,17 @@ impl Engine {
             frozen: buffers.into_iter().rev().map(Arc::new).collect(),
             tables: Arc::new(tables),
         };
-        let next_buffer = next + 1;
-        let start = Start { disk, installer, view, last_seq, next_buffer };
+        let start = Start { disk, installer, view, last_seq, next_buffer: next + 1 };
         let shared = Arc::new(Shared::new(start));
-        let counters = &shared.counters;
-        counters.recovered_records.store(records, std::sync::atomic::Ordering::Relaxed);
-        counters.recovered_cut_bytes.store(cut_bytes, std::sync::atomic::Ordering::Relaxed);
-        if !empty.is_empty() {
-            let ops = empty.into_iter().map(EditOp::RemoveLog).collect();
-            shared.install(Commit { edit: Edit { ops }, ..Commit::default() })?;
-        }
+        shared.counters.recovered_records.store(records, Ordering::Relaxed);
+        shared.counters.recovered_cut_bytes.store(cut_bytes, Ordering::Relaxed);
+
         let threads = Threads::start(&shared, garbage)?;
+        if let Err(error) = shared.settle(found.as_ref(), &entries, &empty) {
+            threads.end(&shared);
+            return Err(error);
+        }
+        shared.release_workers();
         Ok(Self { shared, threads: Mutex::new(Some(threads)) })
     }
 
@@ -190,8 +184,26 @@ impl Engine {
     }
 }
 
+impl Shared {
+    /// Changes what an unclean stop left behind, now that the store is known to be
+    /// sound and able to run: a torn manifest tail, strays, logs without records.
+    fn settle(&self, found: Option<&Found>, entries: &[Entry], empty: &[LogNo]) -> Result<()> {
+        if let Some(found) = found {
+            self.installer.lock().settle(&found.recovered)?;
+        }
+        for stray in strays(entries, &self.view.load().tables.version) {
+            crate::cleaner::remove(&*self.disk.dir, &stray);
+        }
+        if empty.is_empty() {
+            return Ok(());
+        }
+        let ops = empty.iter().map(|log| EditOp::RemoveLog(*log)).collect();
+        self.install(Commit { edit: Edit { ops }, ..Commit::default() })
+    }
+}
+
 impl Threads {
-    /// Starts all threads, or none.
+    /// Starts all threads, or none. Workers wait until they are released.
     fn start(
         shared: &Arc<Shared>,
         garbage: mpsc::Receiver<crate::cleaner::Garbage>,
@@ -277,17 +289,21 @@ fn open_tables(disk: &Disk, store: StoreId, version: Version) -> Result<Tables> 
     Ok(tables)
 }
 
-/// Removes files of ours that nothing names: left over from a crash, or from
-/// readers that outlived their store.
-fn remove_strays(disk: &Disk, entries: &[Entry], version: &Version) {
-    let mut live: BTreeSet<Name> = BTreeSet::from([FileName::Manifest.name()]);
+/// The names that belong to a version.
+fn live_names(version: &Version) -> BTreeSet<Name> {
+    let mut live = BTreeSet::from([FileName::Manifest.name()]);
     for (_, table) in version.tables() {
         live.insert(FileName::Table(table.number).name());
         live.insert(FileName::Filter(table.number).name());
     }
     live.extend(version.logs().values().map(|slot| FileName::Slot(*slot).name()));
-    let strays = entries.iter().filter(|entry| ours(entry).is_some());
-    for stray in strays.filter(|entry| !live.contains(&entry.name)) {
-        crate::cleaner::remove(&*disk.dir, &stray.name);
-    }
+    live
+}
+
+/// Files of ours that nothing names: left over from a crash, or from readers that
+/// outlived their store.
+fn strays(entries: &[Entry], version: &Version) -> Vec<Name> {
+    let live = live_names(version);
+    let ours = entries.iter().filter(|entry| ours(entry).is_some());
+    ours.map(|entry| entry.name.clone()).filter(|name| !live.contains(name)).collect()
 }

@@ -43,6 +43,8 @@ struct Half {
     writer: RunWriter,
     file: Arc<dyn File>,
     written: u64,
+    /// The fence of the last key, once the table has its length.
+    full_at: Option<Vec<u8>>,
     #[cfg(feature = "bloom")]
     filter: lsm_bloom::FilterBuilder,
 }
@@ -53,20 +55,29 @@ impl<'a> Output<'a> {
     }
 
     /// Adds an entry, above the one before and with another key.
+    ///
+    /// A full table ends at the first key with another fence, so that the tables of
+    /// a run never share one: fences alone tell them apart.
     pub(crate) fn push(&mut self, entry: &Entry<'_>) -> Result<()> {
-        let mut half = match self.current.take() {
+        let next_fence = fence(entry.user_key);
+        let ends = |half: &Half| half.full_at.as_deref().is_some_and(|last| last != next_fence);
+        if self.current.as_ref().is_some_and(ends) {
+            self.end_table()?;
+        }
+        let half = match self.current.take() {
             Some(half) => half,
             None => self.begin()?,
         };
-        let path = half.file.path().to_path_buf();
-        let pushed = half.writer.push(entry);
+        let half = self.current.insert(half);
+        half.writer
+            .push(entry)
+            .map_err(|error| Error::internal(half.file.path(), error.to_string()))?;
         #[cfg(feature = "bloom")]
         half.filter.add(lsm_bloom::hash(entry.user_key));
-        let full = half.writer.estimated_bytes() >= self.shared.disk.options.table_bytes;
-        let written = self.current.insert(half).write_ready();
-        pushed.map_err(|error| Error::internal(&path, error.to_string()))?;
-        written?;
-        if full { self.end_table() } else { Ok(()) }
+        if half.writer.estimated_bytes() >= self.shared.disk.options.table_bytes {
+            half.full_at = Some(next_fence.to_vec());
+        }
+        half.write_ready()
     }
 
     fn begin(&self) -> Result<Half> {
@@ -80,6 +91,7 @@ impl<'a> Output<'a> {
             writer: RunWriter::new(identity),
             file: disk.dir.create(&FileName::Table(number).temporary())?,
             written: 0,
+            full_at: None,
             #[cfg(feature = "bloom")]
             filter: lsm_bloom::FilterBuilder::new(FILTER_BITS_PER_KEY),
         })

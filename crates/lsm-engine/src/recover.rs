@@ -89,7 +89,8 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
 #[cfg(not(feature = "durability"))]
 pub(crate) fn replay(disk: &Disk, _: [u8; 16], version: &Version) -> Result<Replay> {
     if !version.logs().is_empty() {
-        let what = "the store holds writes in its log; open it once with the feature `durability`";
+        let what = "the store was not closed cleanly and has a log, which may hold writes; \
+                    open it once with the feature `durability`";
         let path = disk.dir.path().to_path_buf();
         return Err(crate::Error::Unsupported { path, what: what.into() });
     }

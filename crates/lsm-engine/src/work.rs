@@ -19,6 +19,9 @@ use crate::{Error, Result};
 /// Frozen memtables that may wait for their flush before writers wait too.
 const MAX_FROZEN: usize = 4;
 
+/// Writers wait for merges when there are so many times more runs than the trigger.
+const RUNS_PER_TRIGGER: usize = 4;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,8 @@ impl Trouble {
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     pub(crate) stop: bool,
+    /// Set once the store is open; workers wait for it.
+    released: bool,
     /// Rises when someone wants a paused worker to try at once.
     kicks: u64,
     /// All memtables up to this one are in tables.
@@ -135,7 +140,7 @@ fn wait_until_due(shared: &Shared, job: Job) -> bool {
         }
         // Views are replaced before their change is told under this lock, so a
         // change cannot slip between this look and the wait.
-        if !shared.is_refused() && job.is_due(shared, &work) {
+        if work.released && !shared.is_refused() && job.is_due(shared, &work) {
             return true;
         }
         shared.changed.wait(&mut work);
@@ -143,6 +148,12 @@ fn wait_until_due(shared: &Shared, job: Job) -> bool {
 }
 
 impl Shared {
+    /// Lets the workers begin.
+    pub(crate) fn release_workers(&self) {
+        self.work.lock().released = true;
+        self.notify();
+    }
+
     /// Waits until the memtable `id` and all before it are in tables.
     pub(crate) fn wait_flushed(&self, id: BufferId) -> Result<()> {
         let mut work = self.work.lock();
@@ -163,21 +174,38 @@ impl Shared {
         }
     }
 
-    /// Waits until there is room for another frozen memtable. While flushing fails
-    /// and there is none, the failure is the answer.
+    /// Waits until there is room for another frozen memtable, and until merging has
+    /// caught up with flushing. While flushing fails and there is no room, the
+    /// failure is the answer; merging that fails or cannot go on holds nobody up.
     pub(crate) fn wait_for_room(&self) -> Result<()> {
-        if self.view.load().frozen.len() < MAX_FROZEN {
+        if self.has_room() && !self.has_many_runs() {
             return Ok(());
         }
         let mut work = self.work.lock();
-        while self.view.load().frozen.len() >= MAX_FROZEN {
-            self.check_refused()?;
-            if let Some(error) = &work.flush.last {
-                return Err(Error::Background(Arc::clone(error)));
+        loop {
+            if !self.has_room() {
+                self.check_refused()?;
+                if let Some(error) = &work.flush.last {
+                    return Err(Error::Background(Arc::clone(error)));
+                }
+            } else if !self.has_many_runs()
+                || self.is_refused()
+                || work.compact.last.is_some()
+                || self.next_merge(&work.fenced).is_none()
+            {
+                return Ok(());
             }
             self.changed.wait(&mut work);
         }
-        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.view.load().frozen.len() < MAX_FROZEN
+    }
+
+    fn has_many_runs(&self) -> bool {
+        let trigger = self.disk.options.compaction_trigger;
+        self.view.load().tables.runs.len() >= trigger.saturating_mul(RUNS_PER_TRIGGER)
     }
 
     /// Keeps a damaged table out of every further merge.

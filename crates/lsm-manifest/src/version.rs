@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lsm_types::{LogNo, MAX_FILE_NO, RunNo, SeqNo, SlotNo, TableNo};
 
-use crate::{Edit, EditError, EditOp, FENCE_BYTES, Span, TableMeta};
+use crate::{Edit, EditError, EditOp, Span, TableMeta};
 
 /// An ordered list of disjoint tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,10 +201,9 @@ impl Version {
     fn check(&self) -> Result<(), EditError> {
         for (number, run) in &self.runs {
             for (a, b) in run.tables.iter().zip(run.tables.iter().skip(1)) {
-                // Fences of long keys are cut and may be equal where the keys differ;
-                // live ranges, where they are set, are exact.
-                let cut = b.first.len() == FENCE_BYTES && a.last == b.first;
-                let by_fence = a.last < b.first || cut;
+                // Fences are cut keys; writers never let two tables share one. Live
+                // ranges, where they are set, are exact.
+                let by_fence = a.last < b.first;
                 let by_live = a.live.intersect(&b.live).is_empty();
                 if !by_fence && !by_live {
                     return Err(EditError::Overlap(a.number, b.number, *number));

@@ -1,9 +1,8 @@
-//! One ordered stream out of several.
+//! One ordered stream out of several, by a loser tree (Knuth, vol. 3, 5.4.1).
 //!
-//! Steps: the sources are positioned once; the smallest (walking forward) or
-//! largest (walking backward) entry is the current one; a step moves the source
-//! that held it and looks for the next. The look is a pass over all sources: runs
-//! are few by policy.
+//! Each inner node holds the source that lost there, the root the one that won: the
+//! current entry's. A step moves that source and plays its matches again up to the
+//! root, one comparison a level.
 
 use lsm_types::{Cursor, Entry, InternalKey};
 
@@ -21,7 +20,8 @@ pub enum Direction {
 pub struct Merge<C> {
     sources: Vec<C>,
     direction: Direction,
-    current: Option<usize>,
+    /// The loser of each match; node 0 holds the winner of all.
+    tree: Vec<usize>,
 }
 
 impl<C: Cursor> Merge<C> {
@@ -50,19 +50,51 @@ impl<C: Cursor> Merge<C> {
     }
 
     fn started(sources: Vec<C>, direction: Direction) -> Self {
-        let mut merge = Self { sources, direction, current: None };
-        merge.choose();
+        let count = sources.len();
+        let mut merge = Self { sources, direction, tree: vec![count; count] };
+        // Sources enter one by one; `count` stands for a match not yet played.
+        (0..count).for_each(|source| merge.play(source));
         merge
     }
 
-    fn choose(&mut self) {
-        let held =
-            self.sources.iter().enumerate().filter_map(|(at, source)| Some((at, source.entry()?)));
-        let best = match self.direction {
-            Direction::Forward => held.min_by_key(|(_, entry)| entry.key()),
-            Direction::Backward => held.max_by_key(|(_, entry)| entry.key()),
-        };
-        self.current = best.map(|(at, _)| at);
+    /// Plays the matches of `source` from its leaf up to the root.
+    fn play(&mut self, source: usize) {
+        let count = self.sources.len();
+        let mut winner = source;
+        let mut node = (source + count) / 2;
+        while node > 0 {
+            let loser = self.tree.get(node).copied().unwrap_or(count);
+            if loser == count {
+                // The first to come here waits for its opponent.
+                self.set(node, winner);
+                return;
+            }
+            if self.beats(loser, winner) {
+                self.set(node, winner);
+                winner = loser;
+            }
+            node /= 2;
+        }
+        self.set(0, winner);
+    }
+
+    fn set(&mut self, node: usize, source: usize) {
+        if let Some(slot) = self.tree.get_mut(node) {
+            *slot = source;
+        }
+    }
+
+    /// Whether the entry of source `a` comes before that of `b`; one that has ended
+    /// comes last.
+    fn beats(&self, a: usize, b: usize) -> bool {
+        let entry = |source: usize| self.sources.get(source)?.entry();
+        match (entry(a), entry(b)) {
+            (Some(a), Some(b)) => match self.direction {
+                Direction::Forward => a.key() < b.key(),
+                Direction::Backward => a.key() > b.key(),
+            },
+            (a, _) => a.is_some(),
+        }
     }
 
     /// Which way the stream walks.
@@ -74,7 +106,7 @@ impl<C: Cursor> Merge<C> {
     /// The current entry; `None` once the stream has ended.
     #[must_use]
     pub fn entry(&self) -> Option<Entry<'_>> {
-        self.sources.get(self.current?)?.entry()
+        self.sources.get(*self.tree.first()?)?.entry()
     }
 
     /// Moves on to the next entry on the way.
@@ -83,14 +115,13 @@ impl<C: Cursor> Merge<C> {
     ///
     /// When the source of the current entry cannot move.
     pub fn advance(&mut self) -> Result<(), C::Error> {
-        let Some(source) = self.current.and_then(|at| self.sources.get_mut(at)) else {
-            return Ok(());
-        };
+        let Some(&winner) = self.tree.first() else { return Ok(()) };
+        let Some(source) = self.sources.get_mut(winner) else { return Ok(()) };
         match self.direction {
             Direction::Forward => source.next()?,
             Direction::Backward => source.prev()?,
         }
-        self.choose();
+        self.play(winner);
         Ok(())
     }
 }

@@ -123,8 +123,11 @@ fn blocks_end_at_253_entries_and_are_found_by_their_last() {
     assert_eq!(reader.meta().find_block(beyond), None);
 }
 
+/// A key, its sequence number, its value.
+type Row = (Vec<u8>, u64, Vec<u8>);
+
 /// Everything a reader can be asked, as one answer.
-fn read_all(bytes: &[u8]) -> Result<Vec<(Vec<u8>, u64, Vec<u8>)>, lsm_sstable::SstError> {
+fn read_all(bytes: &[u8]) -> Result<Vec<Row>, lsm_sstable::SstError> {
     let reader = RunReader::new(bytes)?;
     let entries = reader.entries()?;
     Ok(entries.iter().map(|e| (e.user_key.to_vec(), e.seq.get(), e.value.to_vec())).collect())

@@ -17,6 +17,7 @@
 //! bits between are zero. Operations stand one after another with nothing between.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use thiserror::Error;
 
@@ -84,7 +85,7 @@ pub struct Op<'a> {
 /// let kinds: Vec<_> = batch.ops().map(|op| op.map(|op| op.kind)).collect();
 /// assert_eq!(kinds, [Ok(Kind::Put), Ok(Kind::Delete)]);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
     ops: usize,
@@ -177,6 +178,17 @@ impl Batch {
     #[must_use]
     pub fn ops(&self) -> BatchOps<'_> {
         BatchOps::new(&self.bytes)
+    }
+}
+
+/// Shows how much there is, not what: keys and values do not belong in logs.
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("ops", &self.ops)
+            .field("bytes", &self.bytes.len())
+            .field("refused", &self.refused)
+            .finish()
     }
 }
 

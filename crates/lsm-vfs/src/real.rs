@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::rand::GetRandomFlags;
 
 use crate::{Dir, Entry, EntryKind, Error, File, Fs, Map, Name, Result, Task, Thread};
 
@@ -33,15 +32,7 @@ impl Fs for RealFs {
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<()> {
-        let mut done = 0;
-        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match rustix::rand::getrandom(rest, GetRandomFlags::empty()) {
-                Ok(count) => done += count,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(Error::new("get random bytes from", "getrandom", error)),
-            }
-        }
-        Ok(())
+        fill_random(bytes)
     }
 
     fn now(&self) -> Duration {
@@ -56,6 +47,28 @@ impl Fs for RealFs {
             .map_err(|error| Error::new("start the thread", name, error))?;
         Ok(Box::new(RealThread(handle)))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn fill_random(bytes: &mut [u8]) -> Result<()> {
+    use rustix::rand::{GetRandomFlags, getrandom};
+    let mut done = 0;
+    while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match getrandom(rest, GetRandomFlags::empty()) {
+            Ok(count) => done += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Error::new("get random bytes from", "getrandom", error)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fill_random(bytes: &mut [u8]) -> Result<()> {
+    use std::io::Read;
+    let path = "/dev/urandom";
+    let read = StdFile::open(path).and_then(|mut file| file.read_exact(bytes));
+    read.map_err(|error| Error::new("get random bytes from", path, error))
 }
 
 /// Makes `path` and the directories above it that are missing, top first, each

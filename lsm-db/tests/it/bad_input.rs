@@ -10,6 +10,7 @@ use std::process::Command;
 use lsm_db::{Batch, Error, Lsm, LsmConfig};
 
 type Files = BTreeMap<String, Vec<u8>>;
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn files(dir: &Path) -> Files {
     let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
@@ -183,7 +184,7 @@ fn child_process() {
 }
 
 /// Opens the store and reads everything: the rows, or the error.
-fn read(dir: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+fn read(dir: &Path) -> Result<Rows, Error> {
     let db = Lsm::open_with(dir, never_compact())?;
     let rows: Vec<_> = db.scan(..)?.collect();
     for (key, value) in &rows {
