@@ -10,7 +10,7 @@ use crate::{Batch, Error, LsmConfig, Result, Scan, Stats};
 /// An open store: a directory of sorted files with a write buffer before them.
 ///
 /// Every method takes `&self` and may be called from any thread at any time; share
-/// the handle behind an `Arc`. Reads take no lock. Writes are made one after the
+/// the handle behind an `Arc`. Reads never wait for writes, flushes or merges. Writes are made one after the
 /// other. Flushes and merges run on threads of the store's own.
 ///
 /// Dropping the handle flushes what is buffered and joins the threads; what goes

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use lsm_manifest::{Run, Version};
+use lsm_manifest::Version;
 use lsm_types::{RunNo, TableNo};
 
 /// The most runs that one merge takes: a backlog is worked off in pieces that end.
@@ -34,7 +34,8 @@ pub struct MergePlan {
     pub level: u8,
 }
 
-/// The next merge, or `None` when there is nothing to do or its inputs are busy.
+/// The next merge, or `None` when there is nothing to do or what would have to be
+/// merged is busy.
 #[must_use]
 pub fn pick(
     version: &Version,
@@ -51,20 +52,24 @@ pub fn pick(
         version.runs().iter().rev().map(|(no, run)| (*no, run.file_bytes())).collect();
     let needed = (count - trigger + 2).clamp(2, MAX_INPUTS);
     let total = |stretch: &[(RunNo, u64)]| stretch.iter().map(|(_, bytes)| bytes).sum::<u64>();
-    let (start, stretch) =
-        runs.windows(needed).enumerate().min_by_key(|(_, stretch)| total(stretch))?;
+    let is_busy = |run: &RunNo| {
+        let mut tables = version.runs().get(run).into_iter().flat_map(|run| &run.tables);
+        tables.any(|table| busy.contains(&table.number))
+    };
+    let free = |stretch: &[(RunNo, u64)]| !stretch.iter().any(|(run, _)| is_busy(run));
+    let (start, stretch) = runs
+        .windows(needed)
+        .enumerate()
+        .filter(|(_, stretch)| free(stretch))
+        .min_by_key(|(_, stretch)| total(stretch))?;
     let mut bytes = total(stretch);
     let mut inputs: Vec<_> = stretch.iter().map(|(run, _)| *run).collect();
     for (run, size) in runs.iter().skip(start + needed) {
-        if *size > bytes || inputs.len() >= MAX_INPUTS {
+        if *size > bytes || inputs.len() >= MAX_INPUTS || is_busy(run) {
             break;
         }
         bytes += size;
         inputs.push(*run);
-    }
-    let is_busy = |run: &Run| run.tables.iter().any(|table| busy.contains(&table.number));
-    if inputs.iter().filter_map(|run| version.runs().get(run)).any(is_busy) {
-        return None;
     }
     let output = *inputs.last()?;
     // What holds the oldest data is the lower run.

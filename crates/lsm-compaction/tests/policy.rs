@@ -82,10 +82,18 @@ fn a_backlog_is_worked_off_where_it_is_cheapest_and_in_pieces() {
 }
 
 #[test]
-fn busy_inputs_wait() {
+fn a_merge_goes_round_busy_tables() {
     let version = version(&[1, 1, 1, 1]);
-    let busy = BTreeSet::from([TableNo::new(4).unwrap()]);
-    assert_eq!(pick(&version, &busy, PickOptions { trigger: 4 }), None);
+    let pick = |busy: &[u64]| {
+        let busy = busy.iter().map(|table| TableNo::new(*table).unwrap()).collect::<BTreeSet<_>>();
+        pick(&version, &busy, PickOptions { trigger: 4 })
+    };
+    let runs =
+        |numbers: &[u64]| numbers.iter().map(|n| RunNo::new(*n).unwrap()).collect::<Vec<_>>();
+    assert_eq!(pick(&[]).unwrap().inputs, runs(&[4, 3, 2, 1]));
+    assert_eq!(pick(&[4]).unwrap().inputs, runs(&[3, 2, 1]));
+    assert_eq!(pick(&[2]).unwrap().inputs, runs(&[4, 3]));
+    assert_eq!(pick(&[2, 3]), None);
 }
 
 #[test]

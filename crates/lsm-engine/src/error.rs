@@ -56,7 +56,7 @@ pub enum Error {
         /// Which counter.
         what: &'static str,
     },
-    /// Something the engine holds to be impossible; the store takes no more writes.
+    /// Something the engine holds to be impossible.
     #[error("{path}: internal error: {what}")]
     Internal {
         /// The store's directory.

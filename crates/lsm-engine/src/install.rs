@@ -30,7 +30,7 @@ const RESERVE: u64 = 100;
 const ROOM_BYTES: usize = 16 * 1024;
 /// A manifest is rewritten when it has grown fourfold since it was last written
 /// whole, and is longer than this.
-const REWRITE_BYTES: u64 = 64 * 1024;
+const REWRITE_BYTES: u64 = 16 * 1024;
 
 /// The manifest as it is being written.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Installer {
             head: found.head,
             last_edit: found.last_edit,
             file_bytes: bytes,
-            snapshot_bytes: found.head.committed,
+            snapshot_bytes: found.snapshot_end,
             next_number: found.version.reserved_until().max(used.saturating_add(1)),
         }
     }
@@ -150,7 +150,8 @@ impl Installer {
         let generation = self.head.generation + 1;
         let (bytes, head) = new_file(self.head.store, generation, self.last_edit + 1, next);
         let file = write_whole(dir, &bytes).map_err(Ok)?;
-        rename_whole(dir).map_err(Ok)?;
+        // Whether a rename that failed was done after all is unknown too.
+        rename_whole(dir).map_err(|error| Err(error.into()))?;
         dir.sync().map_err(|error| Err(error.into()))?;
         // The handle made under the temporary name serves as well; only messages
         // would name it wrongly.
@@ -181,13 +182,9 @@ fn write_whole(dir: &dyn Dir, bytes: &[u8]) -> Result<Arc<dyn File>> {
     }
 }
 
-/// Gives a whole manifest its name; where that fails, nothing was renamed.
-fn rename_whole(dir: &dyn Dir) -> Result<()> {
-    let from = FileName::Manifest.temporary();
-    dir.rename(&from, &FileName::Manifest.name()).map_err(|error| {
-        crate::cleaner::remove(dir, &from);
-        error.into()
-    })
+/// Gives a whole manifest its name.
+fn rename_whole(dir: &dyn Dir) -> Result<(), lsm_vfs::Error> {
+    dir.rename(&FileName::Manifest.temporary(), &FileName::Manifest.name())
 }
 
 /// A number that no file of the store ever had, as the type that is asked for.
@@ -275,7 +272,7 @@ impl Shared {
         count(&self.counters.flushes, u64::from(commit.flushed.is_some()));
         count(&self.counters.compactions, u64::from(commit.is_merge));
         let mut work = self.work.lock();
-        work.flushed = work.flushed.max(commit.flushed);
+        work.committed(commit.flushed, commit.is_merge);
         self.changed.notify_all();
         Ok(())
     }

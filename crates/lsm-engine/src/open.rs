@@ -1,9 +1,10 @@
 //! Opening a store, and the handle that its users hold.
 //!
 //! Steps: open the directory and lock its handle; read the manifest, or write the
-//! first one of a new store; open every table it names; replay its logs; only then
-//! change anything: cut a torn manifest tail, remove files that nothing names; start
-//! the workers. Until then a failure leaves the directory byte for byte as it was.
+//! first one of a new store; replay its logs; open every table it names; start the
+//! threads; only then change anything: cut a torn manifest tail, remove files that
+//! nothing names, drop logs without records; release the workers. Until then a
+//! failure leaves the directory of an existing store byte for byte as it was.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -87,6 +88,7 @@ impl Engine {
                 let mut store = [0; 16];
                 disk.fs.random(&mut store)?;
                 let (installer, version) = Installer::create(&*disk.dir, StoreId(store))?;
+                disk.dir.sync_parent()?;
                 let replayed = replay(&disk, store, &version)?;
                 (installer, version, replayed, None)
             }
@@ -189,6 +191,9 @@ impl Shared {
     /// sound and able to run: a torn manifest tail, strays, logs without records.
     fn settle(&self, found: Option<&Found>, entries: &[Entry], empty: &[LogNo]) -> Result<()> {
         if let Some(found) = found {
+            // Names that a killed process made are visible, but perhaps not durable;
+            // what is removed or built on them from here on needs them to be.
+            self.disk.dir.sync()?;
             self.installer.lock().settle(&found.recovered)?;
         }
         for stray in strays(entries, &self.view.load().tables.version) {

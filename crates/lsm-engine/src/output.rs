@@ -29,6 +29,10 @@ const CHUNK_BYTES: usize = 64 * 1024;
 #[cfg(feature = "bloom")]
 const FILTER_BITS_PER_KEY: usize = 10;
 
+/// No filter is longer, whatever wrote it; a longer file is not read.
+#[cfg(feature = "bloom")]
+const MAX_FILTER_BYTES_PER_KEY: u64 = 16;
+
 /// Tables in the making.
 pub(crate) struct Output<'a> {
     shared: &'a Shared,
@@ -165,7 +169,8 @@ impl<'a> Output<'a> {
 
 impl Drop for Output<'_> {
     fn drop(&mut self) {
-        if self.kept || self.shared.is_refused() {
+        // In a panic it is unknown how far a commit got.
+        if self.kept || self.shared.is_refused() || std::thread::panicking() {
             return;
         }
         let current = self.current.as_ref().map(|half| half.identity.number);
@@ -243,14 +248,15 @@ fn write_filter(
 /// Reads the filter of a table. It is a hint: whatever is wrong with it, the table
 /// is asked without it.
 #[cfg(feature = "bloom")]
-pub(crate) fn read_filter(
-    disk: &crate::shared::Disk,
-    identity: &Identity,
-) -> Option<lsm_bloom::Filter> {
+pub(crate) fn read_filter(disk: &crate::shared::Disk, meta: &RunMeta) -> Option<lsm_bloom::Filter> {
+    let identity = meta.identity();
     let read = || -> Result<lsm_bloom::Filter> {
         let file = disk.dir.open(&FileName::Filter(identity.number).name(), false)?;
-        // A filter is never longer than a few bytes a key; a longer file is not read.
-        let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+        let len = file.len()?;
+        if len > MAX_FILTER_BYTES_PER_KEY.saturating_mul(meta.properties().entries + 64) {
+            return Err(Error::damaged(file.path(), "longer than any filter of its table"));
+        }
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| {
             lsm_vfs::Error::new("read", file.path(), std::io::ErrorKind::OutOfMemory)

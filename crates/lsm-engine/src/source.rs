@@ -288,8 +288,8 @@ impl Cursor for TableCursor {
 
     fn entry(&self) -> Option<Entry<'_>> {
         let place = self.place.as_ref()?;
-        // `go` has read this very entry: it decodes, unless the file is being
-        // changed under the mapping, and then the next step reports it.
+        // `go` has read this very entry, so it decodes; a file that someone changes
+        // under the mapping in between is outside the contract.
         self.open(place).ok()?.entry(place.entry).ok()?
     }
 }

@@ -116,7 +116,7 @@ impl Table {
         Self {
             verified: Verified::new(meta.blocks().len(), written_here),
             #[cfg(feature = "bloom")]
-            filter: crate::output::read_filter(disk, meta.identity()),
+            filter: crate::output::read_filter(disk, &meta),
             path: file.path().to_path_buf(),
             meta,
             file,

@@ -62,7 +62,7 @@ pub(crate) struct Work {
     /// Rises when someone wants a paused worker to try at once.
     kicks: u64,
     /// All memtables up to this one are in tables.
-    pub(crate) flushed: Option<BufferId>,
+    flushed: Option<BufferId>,
     flush: Trouble,
     compact: Trouble,
     /// Tables that were found damaged: no merge takes them.
@@ -72,6 +72,17 @@ pub(crate) struct Work {
 impl Work {
     pub(crate) fn trouble(&self) -> Option<Arc<Error>> {
         self.flush.last.clone().or_else(|| self.compact.last.clone())
+    }
+
+    /// Takes note of a commit, which says that its job is sound again.
+    pub(crate) fn committed(&mut self, flushed: Option<BufferId>, is_merge: bool) {
+        if flushed.is_some() {
+            self.flush.note(Ok(()));
+        }
+        if is_merge {
+            self.compact.note(Ok(()));
+        }
+        self.flushed = self.flushed.max(flushed);
     }
 
     fn of(&mut self, job: Job) -> &mut Trouble {
@@ -97,8 +108,7 @@ impl Job {
         }
     }
 
-    /// One step of background work: what threads call in production and what a
-    /// simulation calls in its own order.
+    /// One step of background work.
     fn step(self, shared: &Arc<Shared>) -> Result<()> {
         match self {
             Self::Flush => shared.flush_oldest(),

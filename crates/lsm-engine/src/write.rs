@@ -19,7 +19,7 @@ use crate::{Error, Result};
 pub(crate) struct Writer {
     last_seq: SeqNo,
     next_buffer: u64,
-    /// Set while a batch is half applied; still set later, a writer panicked.
+    /// Set while a batch is being logged and applied; found set, a writer panicked.
     applying: bool,
     #[cfg(feature = "durability")]
     log: Option<lsm_wal::LogWriter>,
@@ -61,10 +61,13 @@ impl Shared {
             Error::UsedUp { path: self.disk.dir.path().into(), what: "sequence numbers" }
         })?;
         let active = Arc::clone(&self.view.load().active);
-        #[cfg(feature = "durability")]
-        self.log_batch(&mut writer, &active, batch)?;
-
         writer.applying = true;
+        #[cfg(feature = "durability")]
+        if let Err(error) = self.log_batch(&mut writer, &active, batch) {
+            // Either the log is as it was, or all writing has ended.
+            writer.applying = false;
+            return Err(error);
+        }
         let mut seq = writer.last_seq;
         for op in batch.ops() {
             // The batch is ours: its bytes were made by its own methods.

@@ -18,8 +18,9 @@
 //!      504  8  xxh3-64 of bytes 0..504
 //! ```
 //!
-//! A frame's checksum is xxh3-64 over its length, number and payload, seeded with
-//! the checksum of the frame before (the first one with the hash of the store id).
+//! A frame's checksum is the xxh3-64 of its payload, seeded with the xxh3-64 of its
+//! length and number (bytes 0..12), seeded in turn with the checksum of the frame
+//! before (for the first one, with the xxh3-64 of the store id).
 //! The chain in a slot is the checksum of the last frame below the committed
 //! length. The slot of generation g is slot g mod 2: the two are written in turn.
 
@@ -148,6 +149,8 @@ pub struct Recovered {
     pub head: Head,
     /// The number of the last edit.
     pub last_edit: u64,
+    /// Where the snapshot ends and the first edit behind it begins.
+    pub snapshot_end: u64,
     /// Whether the slot says less than `head`: edits behind it were intact.
     pub slot_is_behind: bool,
     /// Bytes behind the last edit that counts, without the zeros at the end of the
@@ -166,6 +169,7 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
     let head = read_head(bytes)?;
     let mut fold = Fold { bytes, at: FIRST_FRAME, chain: xxh3_64(&head.store.0), number: None };
     let mut version = Version::default();
+    let mut snapshot_end = None;
     while (fold.at as u64) < head.committed {
         let at = fold.at;
         let edit = fold.take()?.ok_or_else(|| {
@@ -174,6 +178,7 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
         version = version
             .apply(&edit)
             .map_err(|error| ManifestError::damaged(at, "an edit that fits", error.to_string()))?;
+        snapshot_end.get_or_insert(fold.at as u64);
     }
     if fold.at as u64 != head.committed || fold.chain != head.chain {
         let expected = format!("edits up to byte {} with chain {:#x}", head.committed, head.chain);
@@ -185,9 +190,10 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
     let mut end = fold.at;
     let mut chain = fold.chain;
     let mut last_edit = fold.number.unwrap_or_default();
-    while let Ok(Some(edit)) = fold.take() {
-        let Ok(next) = version.apply(&edit) else { break };
-        version = next;
+    while let Some(edit) = fold.take()? {
+        version = version
+            .apply(&edit)
+            .map_err(|error| ManifestError::damaged(end, "an edit that fits", error.to_string()))?;
         (end, chain, last_edit) = (fold.at, fold.chain, fold.number.unwrap_or(last_edit));
     }
     let committed = end as u64;
@@ -197,6 +203,7 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
         version,
         head: Head { committed, chain, ..head },
         last_edit,
+        snapshot_end: snapshot_end.unwrap_or(committed),
         slot_is_behind: committed != head.committed,
         torn_bytes: (rest.len() - zeros) as u64,
     })
@@ -210,31 +217,28 @@ fn read_head(bytes: &[u8]) -> Result<Head, ManifestError> {
         return Err(ManifestError::Unsupported(text.into()));
     }
     let slots = || bytes.chunks_exact(SLOT_BYTES).take(2);
+    if let Some(version) = slots().filter_map(other_version).max() {
+        return Err(ManifestError::Unsupported(format!(
+            "written in manifest version {version}; this build reads version {FORMAT_VERSION}"
+        )));
+    }
     let newest = slots().filter_map(Head::decode).max_by_key(|head| head.generation);
-    if let Some(head) = newest {
-        if head.committed > bytes.len() as u64 {
-            let expected = format!("{} committed bytes", head.committed);
-            return Err(ManifestError::damaged(bytes.len(), expected, "the end of the file"));
-        }
-        return Ok(head);
+    let head = newest.ok_or_else(|| ManifestError::damaged(0, "a valid commit slot", "none"))?;
+    if head.committed > bytes.len() as u64 {
+        let expected = format!("{} committed bytes", head.committed);
+        return Err(ManifestError::damaged(bytes.len(), expected, "the end of the file"));
     }
-    for slot in slots() {
-        let mut input = slot;
-        if decode::array(&mut input) != Some(MAGIC) {
-            continue;
-        }
-        let sum_fits = slot
-            .split_last_chunk::<8>()
-            .is_some_and(|(body, sum)| xxh3_64(body) == u64::from_le_bytes(*sum));
-        if let Some(version) = decode::u16(&mut input).filter(|_| sum_fits)
-            && version != FORMAT_VERSION
-        {
-            return Err(ManifestError::Unsupported(format!(
-                "written in manifest version {version}; this build reads version {FORMAT_VERSION}"
-            )));
-        }
-    }
-    Err(ManifestError::damaged(0, "a valid commit slot", "none"))
+    Ok(head)
+}
+
+/// The version of an intact slot that is not of ours.
+fn other_version(slot: &[u8]) -> Option<u16> {
+    let (body, sum) = slot.split_last_chunk::<8>()?;
+    let mut input = body;
+    let ours = decode::array(&mut input)? == MAGIC;
+    let version = decode::u16(&mut input)?;
+    let intact = xxh3_64(body) == u64::from_le_bytes(*sum);
+    (ours && intact && version != FORMAT_VERSION).then_some(version)
 }
 
 /// Walks the frames of a manifest.
@@ -253,7 +257,10 @@ impl Fold<'_> {
         let (number, sum, payload) = found;
         let edit = Edit::decode(payload).map_err(|offset| {
             let at = self.at + FRAME_HEADER + offset;
-            ManifestError::damaged(at, "a known operation", "another")
+            ManifestError::Unsupported(format!(
+                "edit {number} is intact, but its operation at byte {at} is none that manifest \
+                 version {FORMAT_VERSION} knows; a newer version wrote it"
+            ))
         })?;
         self.at += FRAME_HEADER + payload.len();
         (self.chain, self.number) = (sum, Some(number));

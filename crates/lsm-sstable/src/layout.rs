@@ -22,7 +22,7 @@
 //! ```
 //!
 //! A section's checksum covers bytes 0..16 of its frame and the payload; its seed
-//! is the xxh3-64 of the table's uid and the section's offset.
+//! is the xxh3-64 of the table's uid, seeded with the section's offset.
 
 use alloc::format;
 use alloc::vec::Vec;

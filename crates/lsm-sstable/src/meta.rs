@@ -193,9 +193,9 @@ impl RunMeta {
         let end = file_bytes - FOOTER_BYTES as u64;
         let properties = Properties::decode(section(footer.properties, end)?)
             .ok_or_else(|| SstError::damaged(footer.properties, "properties", "other bytes"))?;
-        let counted: u64 = blocks.iter().map(|block| block.entries).sum();
-        if counted != properties.entries || blocks.len() as u64 != properties.blocks {
-            let found = format!("{} entries in {} blocks", counted, blocks.len());
+        let counted = blocks.iter().try_fold(0_u64, |sum, block| sum.checked_add(block.entries));
+        if counted != Some(properties.entries) || blocks.len() as u64 != properties.blocks {
+            let found = format!("{counted:?} entries in {} blocks", blocks.len());
             let expected = format!("{} in {}", properties.entries, properties.blocks);
             return Err(SstError::damaged(footer.properties, expected, found));
         }

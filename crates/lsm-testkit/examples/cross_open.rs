@@ -21,7 +21,8 @@ fn main() -> Outcome {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["visit", dir, before] => visit(dir, before.parse()?),
         ["abort", dir] => {
-            Lsm::open(dir)?.put("aborted", "v")?;
+            let db = Lsm::open(dir)?;
+            db.put("aborted", "v")?;
             std::process::abort();
         }
         ["refused", dir] => refused(dir),

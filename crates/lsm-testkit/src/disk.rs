@@ -16,7 +16,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use lsm_vfs::{Dir, Entry, EntryKind, Error, File, Fs, Map, Name, RealFs, Result, Task, Thread};
 
@@ -164,6 +163,15 @@ impl SimDisk {
         lock(&self.state).events.len()
     }
 
+    /// At which events a file was renamed to `name`.
+    #[must_use]
+    pub fn renames_to(&self, name: &str) -> Vec<usize> {
+        let state = lock(&self.state);
+        let events = state.events.iter().enumerate();
+        let to = |event: &Event| matches!(event, Event::Rename(_, _, to) if to.as_str() == name);
+        events.filter(|(_, event)| to(event)).map(|(at, _)| at).collect()
+    }
+
     /// How many reads of file contents there were.
     #[must_use]
     pub fn reads(&self) -> u64 {
@@ -263,10 +271,6 @@ impl Fs for SimDisk {
         let mut rng = lock(&self.rng);
         bytes.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);
         Ok(())
-    }
-
-    fn now(&self) -> Duration {
-        RealFs.now()
     }
 
     fn spawn(&self, name: &'static str, task: Task) -> Result<Box<dyn Thread>> {
@@ -383,6 +387,10 @@ impl Dir for SimDir {
         }
         state.apply(Event::Unlink(self.path.clone(), name.clone()));
         Ok(())
+    }
+
+    fn sync_parent(&self) -> Result<()> {
+        self.call("sync the directory above", None).map(drop)
     }
 
     fn sync(&self) -> Result<()> {

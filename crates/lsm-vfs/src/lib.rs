@@ -1,6 +1,6 @@
 //! The operating system, in a few object-safe traits.
 //!
-//! Everything above reaches the disk, the clock, random bytes and threads through
+//! Everything above reaches the disk, random bytes and threads through
 //! these traits only, so that a simulated disk can stand in for the real one. This
 //! crate does not know what any byte means and names no file of its own.
 //!
@@ -11,7 +11,7 @@
 //! * A [`Name`] is one plain component: no name leaves its directory.
 //! * Only regular files are opened; links, FIFOs and devices are refused, without
 //!   waiting for anyone on the other side.
-//! * Interrupted and short calls are retried here and are never seen above.
+//! * Interrupted and short reads and writes go on here and are never seen above.
 //! * Only "not found" means absent; every other error is passed on.
 
 #![deny(unsafe_op_in_unsafe_fn)]

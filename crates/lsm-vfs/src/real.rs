@@ -4,8 +4,7 @@ use std::fs::{self, File as StdFile, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
@@ -24,20 +23,13 @@ impl Fs for RealFs {
             create_dir_all(path)?;
         }
         let fail = |error| Error::new("open the directory", path, error);
-        let handle = StdFile::open(path).map_err(fail)?;
-        if !handle.metadata().map_err(fail)?.is_dir() {
-            return Err(fail(io::ErrorKind::NotADirectory.into()));
-        }
-        Ok(Arc::new(RealDir { handle, path: path.to_path_buf() }))
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(fail)?;
+        Ok(Arc::new(RealDir { handle: handle.into(), path: path.to_path_buf() }))
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<()> {
         fill_random(bytes)
-    }
-
-    fn now(&self) -> Duration {
-        static START: OnceLock<Instant> = OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
     }
 
     fn spawn(&self, name: &'static str, task: Task) -> Result<Box<dyn Thread>> {
@@ -201,6 +193,13 @@ impl Dir for RealDir {
     fn remove(&self, name: &Name) -> Result<()> {
         rustix::fs::unlinkat(&self.handle, name.as_str(), AtFlags::empty())
             .map_err(|error| Error::new("remove the file", self.full(name), error))
+    }
+
+    fn sync_parent(&self) -> Result<()> {
+        let fail = |error| Error::new("sync the directory above", &self.path, error);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::openat(&self.handle, "..", flags, Mode::empty()).map_err(fail)?;
+        rustix::fs::fsync(&parent).map_err(fail)
     }
 
     fn sync(&self) -> Result<()> {

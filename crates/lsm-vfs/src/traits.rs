@@ -3,14 +3,13 @@
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::{Map, Name, Result};
 
 /// What a thread runs.
 pub type Task = Box<dyn FnOnce() + Send + 'static>;
 
-/// An operating system: directories, a clock, random bytes, threads.
+/// An operating system: directories, random bytes, threads.
 pub trait Fs: Debug + Send + Sync {
     /// Opens the directory `path`. With `create`, missing directories are made
     /// first, each synced into its parent.
@@ -27,9 +26,6 @@ pub trait Fs: Debug + Send + Sync {
     ///
     /// When the operating system has none.
     fn random(&self, bytes: &mut [u8]) -> Result<()>;
-
-    /// A clock that never runs backwards; its zero means nothing.
-    fn now(&self) -> Duration;
 
     /// Starts a thread.
     ///
@@ -117,6 +113,13 @@ pub trait Dir: Debug + Send + Sync {
     ///
     /// When it is missing or may not be removed.
     fn remove(&self, name: &Name) -> Result<()>;
+
+    /// Makes the directory's own name durable in the directory above it.
+    ///
+    /// # Errors
+    ///
+    /// When that failed.
+    fn sync_parent(&self) -> Result<()>;
 
     /// Makes all names of the directory durable.
     ///

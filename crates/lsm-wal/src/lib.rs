@@ -8,9 +8,10 @@
 //! # Invariants
 //!
 //! * A record is written once, by one thread, to the one current log.
-//! * Space is reserved, by writing zeros, before `wal-db` is called: a full disk
-//!   refuses the record and leaves the log as it was. Every other failed write,
-//!   and every failed sync, is final: the log takes no further record.
+//! * Space is reserved, by writing zeros behind the records, before `wal-db` is
+//!   called: where that fails (a full disk, say) the record is refused and the log
+//!   is as it was. A failed write of a record, and every failed sync, is final: the
+//!   log takes no further record.
 //! * Recovery only reads. The records of all live logs form one chain without
 //!   gaps; where it breaks, what is left over is a torn tail, unless an intact
 //!   record behind the break proves that more had been durable: that is damage.
