@@ -29,7 +29,8 @@ type Inode = usize;
 enum Event {
     MakeDir(PathBuf),
     Link(PathBuf, Name, Inode),
-    Rename(PathBuf, Name, Name),
+    /// From a name to another; the file goes with it, whatever else survives.
+    Rename(PathBuf, Name, Name, Inode),
     Unlink(PathBuf, Name),
     Write(Inode, u64, Arc<[u8]>),
     SetLen(Inode, u64),
@@ -111,11 +112,8 @@ impl State {
             Event::Link(dir, name, inode) => {
                 self.dirs.entry(dir.clone()).or_default().insert(name.clone(), *inode);
             }
-            Event::Rename(dir, from, to) => {
-                let names = self.dirs.entry(dir.clone()).or_default();
-                if let Some(inode) = names.remove(from) {
-                    names.insert(to.clone(), inode);
-                }
+            Event::Rename(dir, from, to, inode) => {
+                rename(self.dirs.entry(dir.clone()).or_default(), from, to, *inode);
             }
             Event::Unlink(dir, name) => {
                 self.dirs.entry(dir.clone()).or_default().remove(name);
@@ -143,6 +141,13 @@ fn write_into(file: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     file[offset..offset + bytes.len()].copy_from_slice(bytes);
 }
 
+fn rename(names: &mut BTreeMap<Name, Inode>, from: &Name, to: &Name, inode: Inode) {
+    if names.get(from) == Some(&inode) {
+        names.remove(from);
+    }
+    names.insert(to.clone(), inode);
+}
+
 impl Default for SimDisk {
     fn default() -> Self {
         Self::new(0)
@@ -168,7 +173,7 @@ impl SimDisk {
     pub fn renames_to(&self, name: &str) -> Vec<usize> {
         let state = lock(&self.state);
         let events = state.events.iter().enumerate();
-        let to = |event: &Event| matches!(event, Event::Rename(_, _, to) if to.as_str() == name);
+        let to = |event: &Event| matches!(event, Event::Rename(_, _, to, _) if to.as_str() == name);
         events.filter(|(_, event)| to(event)).map(|(at, _)| at).collect()
     }
 
@@ -373,10 +378,11 @@ impl Dir for SimDir {
 
     fn rename(&self, from: &Name, to: &Name) -> Result<()> {
         let mut state = self.call("rename into place the file", Some(from))?;
-        if !state.dirs.get(&self.path).is_some_and(|names| names.contains_key(from)) {
+        let found = state.dirs.get(&self.path).and_then(|names| names.get(from)).copied();
+        let Some(inode) = found else {
             return self.fail("rename into place the file", from, io::ErrorKind::NotFound);
-        }
-        state.apply(Event::Rename(self.path.clone(), from.clone(), to.clone()));
+        };
+        state.apply(Event::Rename(self.path.clone(), from.clone(), to.clone(), inode));
         Ok(())
     }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::eventually;
 use lsm_db::{Batch, Lsm, LsmConfig};
 use lsm_testkit::SimDisk;
 
@@ -19,15 +20,6 @@ fn never_compact() -> LsmConfig {
 
 fn keys(db: &Lsm) -> Vec<Vec<u8>> {
     db.scan(..).unwrap().map(|(key, _)| key).collect()
-}
-
-/// Waits until something holds that background work brings about.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]

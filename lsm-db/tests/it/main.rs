@@ -11,3 +11,14 @@ mod kill;
 mod model;
 mod soak;
 mod surface;
+
+use std::time::{Duration, Instant};
+
+/// Waits until something holds that background work brings about.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

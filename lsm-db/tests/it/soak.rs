@@ -6,7 +6,7 @@ use lsm_db::{Batch, Lsm, LsmConfig};
 use lsm_testkit::{Model, Rng};
 
 const WRITERS: u64 = 6;
-const WRITES: u64 = 4_000;
+const WRITES: u64 = 8_000;
 
 /// A writer's history over its own keys; what it should leave behind.
 fn write(db: &Lsm, writer: u64) -> Model {
@@ -51,7 +51,7 @@ fn scan(db: &Lsm, stop: &AtomicBool) -> u64 {
 #[test]
 fn six_writers_and_three_scanners_agree_in_the_end() {
     let temp = tempfile::tempdir().unwrap();
-    let config = LsmConfig::new().memtable_capacity(16 << 10).compaction_trigger(3);
+    let config = LsmConfig::new().memtable_capacity(4 << 10).compaction_trigger(3);
     let db = Lsm::open_with(temp.path(), config.clone()).unwrap();
     let stop = AtomicBool::new(false);
     let seen = AtomicU64::new(0);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lsm_vfs::Name;
 
-use super::{Crash, Event, Inode, State, write_into};
+use super::{Crash, Event, Inode, State, rename, write_into};
 use crate::Rng;
 
 /// A sector: what a disk writes whole or not at all.
@@ -133,11 +133,7 @@ fn apply_to_names(names: &mut BTreeMap<Name, Inode>, event: &Event) {
         Event::Link(_, name, inode) => {
             names.insert(name.clone(), *inode);
         }
-        Event::Rename(_, from, to) => {
-            if let Some(inode) = names.remove(from) {
-                names.insert(to.clone(), inode);
-            }
-        }
+        Event::Rename(_, from, to, inode) => rename(names, from, to, *inode),
         Event::Unlink(_, name) => {
             names.remove(name);
         }
