@@ -49,7 +49,8 @@
 //! a store that was not closed cleanly under `durability` holds writes in its log,
 //! and builds without that feature refuse it until it was opened with it once.
 //!
-//! Unix only: names are resolved against directory handles.
+//! Linux is what it is built and tested on; other Unix systems are within reach, since
+//! names are resolved against directory handles.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 

@@ -36,7 +36,7 @@ impl Shared {
         let inputs: Vec<_> =
             tables.runs.iter().filter(|run| plan.inputs.contains(&run.number)).cloned().collect();
         let merged = self.merge(&tables, &plan, &inputs);
-        if let Err(Error::Damaged { path, .. }) = &merged {
+        if let Err(Error::Damaged { path, .. } | Error::Unsupported { path, .. }) = &merged {
             let inputs = inputs.iter().flat_map(|run| &run.tables).map(|live| &live.table);
             for table in inputs.filter(|table| table.path() == path) {
                 self.fence(table.number());

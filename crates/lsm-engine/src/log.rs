@@ -63,11 +63,8 @@ impl Shared {
         let dir = &*self.disk.dir;
         let name = FileName::Slot(slot).name();
         let file = create_slot(dir, &name, self.store.0, slot.get())?;
-        let ready = dir
-            .sync()
-            .map_err(Into::into)
-            .and_then(|()| LogWriter::start(file, self.store.0, log.get()));
-        match ready {
+        self.sync_names()?;
+        match LogWriter::start(file, self.store.0, log.get()) {
             Ok(writer) => Ok((writer, slot, EditOp::AddLog { log, slot })),
             Err(error) => {
                 crate::cleaner::remove(dir, &name);

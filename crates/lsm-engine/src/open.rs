@@ -32,6 +32,9 @@ use crate::view::{Tables, View};
 use crate::work::{self, Job};
 use crate::{Error, Options, Result};
 
+/// Files with numbers so far above the reserved ones are strays of nobody's.
+const FAR_NUMBERS: u64 = 1 << 20;
+
 /// An open store.
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
@@ -87,16 +90,20 @@ impl Engine {
                 check_new(&disk, &entries)?;
                 let mut store = [0; 16];
                 disk.fs.random(&mut store)?;
-                let (installer, version) = Installer::create(&*disk.dir, StoreId(store))?;
+                // A manifest says that the directory's own name is durable.
                 disk.dir.sync_parent()?;
+                let (installer, version) = Installer::create(&*disk.dir, StoreId(store))?;
                 let replayed = replay(&disk, store, &version)?;
                 (installer, version, replayed, None)
             }
             Some(found) => {
                 let Recovered { version, head, .. } = &found.recovered;
                 let replayed = replay(&disk, head.store.0, version)?;
-                let used = entries.iter().filter_map(ours).map(FileName::number).max();
-                let used = used.unwrap_or(0);
+                // A number far above the reserved ones is not one of ours: taking it for
+                // used would use up all that are left.
+                let far = version.reserved_until().saturating_add(FAR_NUMBERS);
+                let numbers = entries.iter().filter_map(ours).map(FileName::number);
+                let used = numbers.filter(|number| *number < far).max().unwrap_or(0);
                 let file = Arc::clone(&found.file);
                 let installer = Installer::resume(file, &found.recovered, found.bytes, used);
                 (installer, version.clone(), replayed, Some(found))

@@ -145,7 +145,7 @@ impl<'a> Output<'a> {
         if self.done.is_empty() {
             return Ok(());
         }
-        self.shared.disk.dir.sync()?;
+        self.shared.sync_names()?;
         let (run, level) = run()?;
         for (table, meta) in &self.done {
             commit.edit.ops.push(EditOp::AddTable { run, level, table: meta.clone() });

@@ -111,6 +111,13 @@ impl Shared {
         Error::Refused(why)
     }
 
+    /// Makes the names of new files durable. After a failure the directory counts as
+    /// clean, and nobody's later sync would tell whether a name is lost: all writing
+    /// ends.
+    pub(crate) fn sync_names(&self) -> Result<()> {
+        self.disk.dir.sync().map_err(|error| self.refuse(error.into()))
+    }
+
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.get().is_some()
     }

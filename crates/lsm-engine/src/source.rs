@@ -199,6 +199,10 @@ impl TableCursor {
             let opened = self.open(&place)?;
             let entry = choose(&opened).map_err(|error| table.error(error))?;
             let found = opened.entry(entry).map_err(|error| table.error(error))?;
+            if found.is_none() {
+                let what = format!("block {block} ends before the key that the index gives it");
+                return Err(Error::damaged(table.path(), what));
+            }
             found.filter(|found| self.live.live.contains(found.user_key)).map(|_| entry)
         };
         self.place = entry.map(|entry| Place { entry, ..place });

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lsm_block_cache::{BlockCache, CacheKey};
-use lsm_manifest::TableMeta;
+use lsm_manifest::{TableMeta, fence};
 use lsm_sstable::{Block, BlockHandle, FOOTER_BYTES, HEADER_BYTES, Identity, RunMeta};
 use lsm_types::{InternalKey, Kind, StoreId, TableNo};
 use lsm_vfs::{File, Map, read_exact_at};
@@ -98,8 +98,16 @@ impl Table {
             return Err(Error::damaged(&path, what));
         }
         let properties = meta.properties();
-        if (properties.entries, properties.tombstones) != (expected.entries, expected.tombstones) {
-            return Err(Error::damaged(&path, "its counts are not those in the manifest"));
+        let same = (properties.entries, properties.tombstones)
+            == (expected.entries, expected.tombstones)
+            && fence(&properties.smallest) == expected.first
+            && fence(&properties.largest) == expected.last
+            && properties.highest_seq == expected.highest_seq;
+        if !same {
+            return Err(Error::damaged(
+                &path,
+                "its counts or bounds are not those in the manifest",
+            ));
         }
         Ok(Self::assemble(disk, meta, file, false))
     }

@@ -25,9 +25,12 @@ pub(crate) struct LiveRun {
 }
 
 impl LiveRun {
-    /// The position of the first table whose largest key is not below `key`.
+    /// The position of the first table that stands for `key` or a key above it.
     pub(crate) fn position(&self, key: &[u8]) -> usize {
-        let below = |live: &LiveTable| live.table.meta().properties().largest.as_slice() < key;
+        let below = |live: &LiveTable| {
+            live.table.meta().properties().largest.as_slice() < key
+                || live.live.end.as_deref().is_some_and(|end| end <= key)
+        };
         self.tables.partition_point(below)
     }
 

@@ -28,8 +28,10 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How a job's last steps went.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
-    /// All failures so far.
-    failures: u64,
+    /// Steps begun so far.
+    begun: u64,
+    /// Which of them was the last to fail.
+    failed: u64,
     /// The failure of the last step, if it failed.
     last: Option<Arc<Error>>,
     in_a_row: u32,
@@ -40,7 +42,7 @@ impl Trouble {
         match outcome {
             Ok(()) => (self.last, self.in_a_row) = (None, 0),
             Err(error) => {
-                self.failures += 1;
+                self.failed = self.begun;
                 self.in_a_row = self.in_a_row.saturating_add(1);
                 self.last = Some(Arc::new(error));
             }
@@ -119,11 +121,15 @@ impl Job {
 
 /// A worker's whole life.
 pub(crate) fn run(shared: &Arc<Shared>, job: Job) {
-    while wait_until_due(shared, job) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| job.step(shared))).unwrap_or_else(|_| {
-            let what = format!("the {job:?} worker panicked");
-            Err(shared.refuse(Error::internal(shared.disk.dir.path(), what)))
-        });
+    if catch_unwind(AssertUnwindSafe(|| work(shared, job))).is_err() {
+        let what = format!("the {job:?} worker panicked");
+        shared.refuse(Error::internal(shared.disk.dir.path(), what));
+    }
+}
+
+fn work(shared: &Arc<Shared>, job: Job) {
+    while let Some(kicks) = wait_until_due(shared, job) {
+        let outcome = job.step(shared);
         if matches!(outcome, Err(Error::Closing)) {
             continue;
         }
@@ -134,24 +140,25 @@ pub(crate) fn run(shared: &Arc<Shared>, job: Job) {
         work.of(job).note(outcome);
         shared.changed.notify_all();
         if let Some(pause) = work.of(job).pause() {
-            let kicks = work.kicks;
-            let kicked = |work: &mut Work| work.kicks == kicks && !work.stop;
-            shared.changed.wait_while_for(&mut work, kicked, pause);
+            let paused = |work: &mut Work| work.kicks == kicks && !work.stop;
+            shared.changed.wait_while_for(&mut work, paused, pause);
         }
     }
 }
 
-/// Waits for something to do; `false` when it is time to end.
-fn wait_until_due(shared: &Shared, job: Job) -> bool {
+/// Waits for something to do, and begins it: returns how many kicks there had been.
+/// `None` when it is time to end.
+fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
     let mut work = shared.work.lock();
     loop {
         if work.stop {
-            return false;
+            return None;
         }
         // Views are replaced before their change is told under this lock, so a
         // change cannot slip between this look and the wait.
         if work.released && !shared.is_refused() && job.is_due(shared, &work) {
-            return true;
+            work.of(job).begun += 1;
+            return Some(work.kicks);
         }
         shared.changed.wait(&mut work);
     }
@@ -167,7 +174,8 @@ impl Shared {
     /// Waits until the memtable `id` and all before it are in tables.
     pub(crate) fn wait_flushed(&self, id: BufferId) -> Result<()> {
         let mut work = self.work.lock();
-        let failures = work.flush.failures;
+        // A step that has begun already may fail for reasons that are gone by now.
+        let begun = work.flush.begun;
         work.kicks += 1;
         self.changed.notify_all();
         loop {
@@ -176,7 +184,7 @@ impl Shared {
             }
             self.check_refused()?;
             match &work.flush.last {
-                Some(error) if work.flush.failures > failures => {
+                Some(error) if work.flush.failed > begun => {
                     return Err(Error::Background(Arc::clone(error)));
                 }
                 _ => self.changed.wait(&mut work),
@@ -195,8 +203,10 @@ impl Shared {
         loop {
             if !self.has_room() {
                 self.check_refused()?;
-                if let Some(error) = &work.flush.last {
-                    return Err(Error::Background(Arc::clone(error)));
+                if let Some(error) = work.flush.last.clone() {
+                    work.kicks += 1;
+                    self.changed.notify_all();
+                    return Err(Error::Background(error));
                 }
             } else if !self.has_many_runs()
                 || self.is_refused()
@@ -209,7 +219,7 @@ impl Shared {
         }
     }
 
-    fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.view.load().frozen.len() < MAX_FROZEN
     }
 

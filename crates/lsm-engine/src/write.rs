@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use lsm_types::{Batch, SeqNo};
+use parking_lot::MutexGuard;
 
 use crate::buffer::{Buffer, BufferId};
 use crate::shared::Shared;
@@ -50,13 +51,8 @@ impl Shared {
         if batch.is_empty() {
             return Ok(());
         }
-        self.wait_for_room()?;
-        let mut writer = self.writer.lock();
-        self.check_refused()?;
-        if writer.applying {
-            let error = Error::internal(self.disk.dir.path(), "a writer panicked");
-            return Err(self.refuse(error));
-        }
+        let mut writer = self.lock_writer_with_room()?;
+        self.check_sound(&writer)?;
         let last = writer.last_seq.checked_add(batch.len() as u64).ok_or_else(|| {
             Error::UsedUp { path: self.disk.dir.path().into(), what: "sequence numbers" }
         })?;
@@ -87,6 +83,28 @@ impl Shared {
         let frozen = self.freeze(&mut writer);
         drop(writer);
         if capacity == 0 { self.wait_flushed(frozen) } else { Ok(()) }
+    }
+
+    /// Takes the writer's lock when there is room for another frozen memtable; others
+    /// who waited may have taken it meanwhile.
+    fn lock_writer_with_room(&self) -> Result<MutexGuard<'_, Writer>> {
+        loop {
+            self.wait_for_room()?;
+            let writer = self.writer.lock();
+            if self.has_room() {
+                return Ok(writer);
+            }
+        }
+    }
+
+    /// Fails if no write is taken any more, or a writer panicked over a batch.
+    fn check_sound(&self, writer: &Writer) -> Result<()> {
+        self.check_refused()?;
+        if writer.applying {
+            let error = Error::internal(self.disk.dir.path(), "a writer panicked");
+            return Err(self.refuse(error));
+        }
+        Ok(())
     }
 
     /// Appends the batch to the log and syncs. A log that fails otherwise than for
@@ -139,7 +157,7 @@ impl Shared {
         let last = if view.active.memtable.is_empty() {
             view.frozen.first().map(|buffer| buffer.id)
         } else {
-            self.check_refused()?;
+            self.check_sound(&writer)?;
             Some(self.freeze(&mut writer))
         };
         drop(writer);

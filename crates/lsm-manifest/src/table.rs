@@ -96,6 +96,12 @@ impl TableMeta {
         by_fence && by_live
     }
 
+    /// No key that the table stands for lies below this.
+    #[must_use]
+    pub fn start(&self) -> &[u8] {
+        self.first.as_slice().max(&self.live.start)
+    }
+
     /// Whether `key` could be in the table.
     #[must_use]
     pub fn may_hold(&self, key: &[u8]) -> bool {

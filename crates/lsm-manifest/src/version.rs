@@ -176,23 +176,22 @@ impl Version {
         if found.level != level {
             return Err(EditError::TwoLevels(run));
         }
-        let at = found.tables.partition_point(|other| {
-            (&other.first, &other.live.start) < (&table.first, &table.live.start)
-        });
+        let at = found.tables.partition_point(|other| other.start() < table.start());
         found.tables.insert(at, table.clone());
         Ok(())
     }
 
     fn set_live(&mut self, number: TableNo, live: &Span) -> Result<(), EditError> {
         let run = self.run_of(number)?;
-        let tables = self.runs.get_mut(&run).into_iter().flat_map(|run| &mut run.tables);
-        for table in tables.filter(|table| table.number == number) {
+        let Some(run) = self.runs.get_mut(&run) else { return Err(EditError::NoTable(number)) };
+        for table in run.tables.iter_mut().filter(|table| table.number == number) {
             if table.live.intersect(live) != *live {
                 return Err(EditError::Table(number, "live range would grow"));
             }
             table.live = live.clone();
             table.check().map_err(|why| EditError::Table(number, why))?;
         }
+        run.tables.sort_by(|a, b| a.start().cmp(b.start()));
         Ok(())
     }
 

@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 use lsm_types::{StoreId, TableNo, TableUid, decode};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
-use crate::SstError;
+use crate::{SstError, WriteError};
 
 /// First and last bytes of a table. Durable.
 pub const MAGIC: [u8; 8] = *b"LSMTABLE";
@@ -97,11 +97,16 @@ pub(crate) fn check_header(bytes: &[u8], identity: &Identity) -> Result<(), SstE
 }
 
 /// Puts `payload` into its frame at `offset` of the table.
-pub(crate) fn put_section(out: &mut Vec<u8>, identity: &Identity, offset: u64, payload: &[u8]) {
+pub(crate) fn put_section(
+    out: &mut Vec<u8>,
+    identity: &Identity,
+    offset: u64,
+    payload: &[u8],
+) -> Result<(), WriteError> {
     let start = out.len();
-    // A payload is a block (one entry, at most two gigabytes) or the index, whose
-    // entries are shorter than the blocks they stand for.
-    let len = (payload.len() as u32).to_le_bytes();
+    // A block holds one entry of at most two gigabytes; the index of a table with
+    // very long keys can be longer than the length field tells.
+    let len = u32::try_from(payload.len()).map_err(|_| WriteError::TableTooLong)?.to_le_bytes();
     out.extend_from_slice(&len);
     out.extend_from_slice(&len);
     out.extend_from_slice(&[CODEC_PLAIN, 0, 0, 0, 0, 0, 0, 0]);
@@ -110,6 +115,7 @@ pub(crate) fn put_section(out: &mut Vec<u8>, identity: &Identity, offset: u64, p
     hasher.update(payload);
     out.extend_from_slice(&hasher.digest().to_le_bytes());
     out.extend_from_slice(payload);
+    Ok(())
 }
 
 /// The payload of the section that stands at `offset`, given all its bytes.

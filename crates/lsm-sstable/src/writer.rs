@@ -29,6 +29,9 @@ pub enum WriteError {
     /// A tombstone with a value.
     #[error("a tombstone has no value")]
     TombstoneValue,
+    /// The index of the table would be longer than 2^32 bytes.
+    #[error("the keys of the table are too long for its index")]
+    TableTooLong,
     /// A table without entries is no table.
     #[error("a table holds at least one entry")]
     Empty,
@@ -103,7 +106,7 @@ impl RunWriter {
         let bytes = self.block.bytes_with(entry.user_key.len(), entry.value.len());
         let full = bytes > BLOCK_TARGET_BYTES || self.block.len() == BLOCK_MAX_ENTRIES;
         if full && !self.block.is_empty() {
-            self.close_block();
+            self.close_block()?;
         }
         self.block.push(entry);
         let seen = &mut self.properties;
@@ -128,10 +131,10 @@ impl RunWriter {
         self.taken + self.out.len() as u64
     }
 
-    fn close_block(&mut self) {
+    fn close_block(&mut self) -> Result<(), WriteError> {
         let offset = self.offset();
         let entries = self.block.len() as u64;
-        layout::put_section(&mut self.out, &self.identity, offset, &self.block.finish());
+        layout::put_section(&mut self.out, &self.identity, offset, &self.block.finish())?;
         self.blocks.push(BlockHandle {
             offset,
             len: self.offset() - offset,
@@ -139,6 +142,7 @@ impl RunWriter {
             last_key: self.last_key.clone(),
             last_seq: self.last_seq,
         });
+        Ok(())
     }
 
     /// How many finished bytes wait to be taken.
@@ -169,18 +173,20 @@ impl RunWriter {
     ///
     /// # Errors
     ///
-    /// [`WriteError::Empty`] when nothing was added.
+    /// [`WriteError::Empty`] when nothing was added, [`WriteError::TableTooLong`] when
+    /// the keys are too long for an index.
     pub fn finish(mut self) -> Result<(Vec<u8>, RunSummary), WriteError> {
         if self.block.is_empty() {
             return Err(WriteError::Empty);
         }
-        self.close_block();
+        self.close_block()?;
         self.properties.blocks = self.blocks.len() as u64;
         self.properties.largest = core::mem::take(&mut self.last_key);
         let index = self.offset();
-        layout::put_section(&mut self.out, &self.identity, index, &encode_index(&self.blocks));
+        layout::put_section(&mut self.out, &self.identity, index, &encode_index(&self.blocks))?;
         let properties = self.offset();
-        layout::put_section(&mut self.out, &self.identity, properties, &self.properties.encode());
+        let encoded = self.properties.encode();
+        layout::put_section(&mut self.out, &self.identity, properties, &encoded)?;
         let file_bytes = self.offset() + crate::FOOTER_BYTES as u64;
         let footer = Footer { index, properties, identity: self.identity, file_bytes };
         footer.put(&mut self.out);

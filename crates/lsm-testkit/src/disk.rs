@@ -38,6 +38,8 @@ enum Event {
     SyncDir(PathBuf),
     /// A sync that failed: what was pending is lost or not, and stays so.
     SyncFailed(Inode),
+    /// The same for the names of a directory.
+    SyncDirFailed(PathBuf),
 }
 
 /// How much of what was not synced survives a crash.
@@ -120,7 +122,10 @@ impl State {
             }
             Event::Write(inode, offset, bytes) => write_into(self.file(*inode), *offset, bytes),
             Event::SetLen(inode, len) => self.file(*inode).resize(*len as usize, 0),
-            Event::SyncFile(_) | Event::SyncDir(_) | Event::SyncFailed(_) => {}
+            Event::SyncFile(_)
+            | Event::SyncDir(_)
+            | Event::SyncFailed(_)
+            | Event::SyncDirFailed(_) => {}
         }
         self.events.push(event);
     }
@@ -400,7 +405,11 @@ impl Dir for SimDir {
     }
 
     fn sync(&self) -> Result<()> {
-        let mut state = self.call("sync the directory", None)?;
+        let mut state = lock(&self.disk.state);
+        if let Err(error) = state.call() {
+            state.apply(Event::SyncDirFailed(self.path.clone()));
+            return Err(Error::new("sync the directory", &self.path, error));
+        }
         state.apply(Event::SyncDir(self.path.clone()));
         Ok(())
     }

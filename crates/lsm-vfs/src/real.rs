@@ -198,8 +198,12 @@ impl Dir for RealDir {
     fn sync_parent(&self) -> Result<()> {
         let fail = |error| Error::new("sync the directory above", &self.path, error);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let parent = rustix::fs::openat(&self.handle, "..", flags, Mode::empty()).map_err(fail)?;
-        rustix::fs::fsync(&parent).map_err(fail)
+        match rustix::fs::openat(&self.handle, "..", flags, Mode::empty()) {
+            Ok(parent) => rustix::fs::fsync(&parent).map_err(fail),
+            // Whoever may not read the directory above did not make this one in it.
+            Err(rustix::io::Errno::ACCESS) => Ok(()),
+            Err(error) => Err(fail(error)),
+        }
     }
 
     fn sync(&self) -> Result<()> {

@@ -72,12 +72,12 @@ fn checksum(header: &[u8], body: &[u8]) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
     pub(crate) version: u16,
-    pub(crate) owner: Owner,
     pub(crate) record: Record<'a>,
 }
 
-/// The intact record at the front of `payload`, of any version, log or store.
-pub(crate) fn intact(payload: &[u8]) -> Option<Found<'_>> {
+/// The intact record of `owner` at the front of `payload`, of any version. Whose it
+/// is, is looked at before its body is hashed.
+pub(crate) fn intact(payload: &[u8], owner: Owner) -> Option<Found<'_>> {
     let (header, sum_and_body) = payload.split_at_checked(RECORD_HEADER - 8)?;
     let (sum, rest) = sum_and_body.split_first_chunk::<8>()?;
     let mut fields = header;
@@ -93,11 +93,14 @@ pub(crate) fn intact(payload: &[u8]) -> Option<Found<'_>> {
     let body_len = u32::from_le_bytes(array(&mut fields)?);
     let durable_seq = u64::from_le_bytes(array(&mut fields)?);
     let body = rest.get(..body_len as usize)?;
+    if (Owner { store_tag, log }) != owner {
+        return None;
+    }
     if count == 0 || checksum(header, body) != u64::from_le_bytes(*sum) {
         return None;
     }
     let record = Record { first_seq, count, durable_seq, body };
-    Some(Found { version, owner: Owner { store_tag, log }, record })
+    Some(Found { version, record })
 }
 
 pub(crate) fn array<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {

@@ -118,9 +118,7 @@ fn next_record<'a>(
     last_seq: u64,
 ) -> Result<Option<Record<'a>>> {
     let payload = bytes.get(at + FRAME_HEADER..).unwrap_or_default();
-    let Some(found) = intact(payload).filter(|found| found.owner == owner) else {
-        return Ok(None);
-    };
+    let Some(found) = intact(payload, owner) else { return Ok(None) };
     if found.version != FORMAT_VERSION {
         return Err(LogError::Unsupported {
             path: file.path().to_path_buf(),
@@ -142,7 +140,7 @@ fn highest_durable(rest: &[u8], owner: Owner) -> Option<u64> {
     let mut at = 0;
     while let Some(found) = rest.get(at..).and_then(find_tag) {
         at += found;
-        let record = rest.get(at..).and_then(intact).filter(|found| found.owner == owner);
+        let record = rest.get(at..).and_then(|payload| intact(payload, owner));
         highest = highest.max(record.map(|found| found.record.durable_seq));
         at += 1;
     }

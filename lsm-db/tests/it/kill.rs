@@ -6,6 +6,7 @@
 //! SIGKILL after a random time and opens the store.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -58,8 +59,9 @@ fn victim() {
     }
 }
 
-/// Lets a victim run for `time` and kills it; returns the last batch it reported.
-fn kill_after(dir: &Path, time: Duration) -> u64 {
+/// Lets a victim run for `time`, counted from its start or from when it has opened
+/// the store, and kills it; returns the last batch it reported.
+fn kill_after(dir: &Path, time: Duration, from_ready: bool) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["kill::victim", "--exact", "--nocapture", "--test-threads=1"])
         .env(VICTIM_DIR, dir)
@@ -67,17 +69,18 @@ fn kill_after(dir: &Path, time: Duration) -> u64 {
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    if from_ready {
+        assert!(lines.any(|line| line.ends_with("ready")), "the victim could not open the store");
+    }
     let killer = std::thread::spawn(move || {
         std::thread::sleep(time);
         child.kill().unwrap();
-        child.wait().unwrap();
+        child.wait().unwrap()
     });
-    let acked = lines
-        .map_while(Result::ok)
-        .filter_map(|line| line.strip_prefix("acked ")?.parse().ok())
-        .last();
-    killer.join().unwrap();
+    let acked = lines.filter_map(|line| line.strip_prefix("acked ")?.parse().ok()).last();
+    // Anything but our signal is a failure of the victim's own.
+    assert_eq!(killer.join().unwrap().signal(), Some(9));
     acked.unwrap_or(0)
 }
 
@@ -89,7 +92,7 @@ fn s01_killed_two_hundred_times_every_acknowledged_write_is_there() {
     for kill in 0..KILLS {
         // Short lives fall into opening and recovery, longer ones into flushes.
         let time = Duration::from_micros(2_000 + rng.below(60_000));
-        acked = kill_after(temp.path(), time).max(acked);
+        acked = kill_after(temp.path(), time, kill % 3 == 0).max(acked);
         // Every second time the next victim is the one that recovers.
         if kill % 2 == 0 {
             continue;

@@ -68,10 +68,12 @@ fn six_writers_and_three_scanners_agree_in_the_end() {
         for _ in 0..3 {
             scope.spawn(|| seen.fetch_add(scan(&db, &stop), Ordering::Relaxed));
         }
-        for writer in writers {
-            model.extend(writer.join().unwrap());
-        }
+        let outcomes: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        // Before anything can fail: the scanners wait for it.
         stop.store(true, Ordering::Relaxed);
+        for outcome in outcomes {
+            model.extend(outcome.unwrap());
+        }
     });
     assert!(db.stats().compactions > 3, "{:?}", db.stats());
     assert!(seen.load(Ordering::Relaxed) > 0);

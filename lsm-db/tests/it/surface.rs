@@ -16,6 +16,7 @@ use lsm_db::{
 };
 
 fn is_send_sync_unpin<T: Send + Sync + Unpin + 'static>() {}
+fn is_debug<T: Debug>() {}
 fn is_config<T: Clone + Debug + Default + PartialEq + Eq + Send + Sync + Unpin>() {}
 fn is_batch<T: Clone + Debug + Default + Send + Sync + Unpin>() {}
 fn is_scan<T>()
@@ -39,6 +40,9 @@ fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
 #[test]
 fn types_have_their_traits() {
     is_send_sync_unpin::<Lsm>();
+    is_send_sync_unpin::<Error>();
+    is_debug::<Lsm>();
+    is_debug::<Stats>();
     is_send_sync_unpin::<Stats>();
     is_send_sync_unpin::<LevelStats>();
     is_config::<LsmConfig>();

@@ -48,6 +48,14 @@ impl Image {
                 pending.drain(..).for_each(|event| apply_to_names(durable, &event));
             }
             Event::SyncFailed(inode) => self.lose_some(*inode),
+            Event::SyncDirFailed(dir) => {
+                let (durable, pending) = self.dirs.entry(dir.clone()).or_default();
+                for event in pending.drain(..) {
+                    if matches!(self.how, Crash::Random(_)) && self.rng.one_in(2) {
+                        apply_to_names(durable, &event);
+                    }
+                }
+            }
         }
     }
 
