@@ -53,7 +53,8 @@ impl LsmConfig {
     }
 
     /// How many runs start a merge in the background. Lower keeps reads fast,
-    /// higher merges less. Below 2 it becomes 2; `usize::MAX` never merges.
+    /// higher merges less. When there are four times as many runs, writers wait for
+    /// merges. Below 2 it becomes 2; `usize::MAX` never merges and holds nobody up.
     #[must_use]
     pub fn compaction_trigger(mut self, runs: usize) -> Self {
         self.compaction_trigger = runs.max(2);

@@ -175,7 +175,8 @@ impl Lsm {
     ///
     /// # Errors
     ///
-    /// As [`put`](Lsm::put); then nothing of the batch is applied.
+    /// As [`put`](Lsm::put); then nothing of the batch is applied (but see there for
+    /// a capacity of 0).
     ///
     /// ```
     /// # fn main() -> Result<(), lsm_db::Error> {

@@ -26,8 +26,9 @@ use crate::{Error, Result};
 
 /// Numbers are reserved by so many at once.
 const RESERVE: u64 = 100;
-/// Room for edits is reserved, by writing zeros, in steps of this many bytes.
-const ROOM_BYTES: usize = 16 * 1024;
+/// Room for edits is reserved, by writing zeros, in steps of a page: a sync writes
+/// what was written at once as a whole again.
+const ROOM_BYTES: usize = 4096;
 /// A manifest is rewritten when it has grown fourfold since it was last written
 /// whole, and is longer than this.
 const REWRITE_BYTES: u64 = 16 * 1024;

@@ -297,3 +297,94 @@ impl Cursor for TableCursor {
         self.open(place).ok()?.entry(place.entry).ok()?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use lsm_manifest::Span;
+    use lsm_testkit::{Rng, SimDisk};
+    use lsm_types::SeqNo;
+
+    use super::*;
+    use crate::{Engine, Options};
+
+    fn key(number: u64) -> Vec<u8> {
+        format!("{number:04}").into_bytes()
+    }
+
+    /// A run of every third number below 600, in tables of a few blocks, of which
+    /// each stands for a part of its keys only; and the numbers that are left.
+    fn narrowed_run(mmap_reads: bool) -> (Engine, Arc<LiveRun>, Vec<u64>) {
+        let options = Options { mmap_reads, table_bytes: 12_000, ..Options::default() };
+        let disk = Arc::new(SimDisk::new(1));
+        let engine = Engine::open_on(disk, Path::new("/store"), options).unwrap();
+        (0..600).step_by(3).for_each(|n| engine.put(&key(n), &[7; 300]).unwrap());
+        engine.flush().unwrap();
+        let view = engine.shared.view.load_full();
+        let run = &view.tables.runs[0];
+        assert!(run.tables.len() > 3, "{} tables", run.tables.len());
+        let mut left = Vec::new();
+        let tables = run.tables.iter().map(|live| {
+            let bounds = live.table.meta().properties();
+            let number = |key: &[u8]| String::from_utf8_lossy(key).parse::<u64>().unwrap();
+            let (first, last) = (number(&bounds.smallest) + 7, number(&bounds.largest) - 7);
+            left.extend((first..last).filter(|number| number % 3 == 0));
+            let live_range = Span { start: key(first), end: Some(key(last)) };
+            LiveTable { table: Arc::clone(&live.table), live: live_range }
+        });
+        let tables = tables.collect();
+        let run = Arc::new(LiveRun { number: run.number, tables });
+        (engine, run, left)
+    }
+
+    fn at(cursor: &RunCursor) -> Option<u64> {
+        let entry = cursor.entry()?;
+        Some(String::from_utf8_lossy(entry.user_key).parse().unwrap())
+    }
+
+    #[test]
+    fn a_run_is_walked_both_ways_from_anywhere_within_live_ranges() {
+        for (mmap_reads, reading) in
+            [(true, Reading::Serve), (false, Reading::Serve), (true, Reading::Merge)]
+        {
+            let (_engine, run, left) = narrowed_run(mmap_reads);
+            let mut rng = Rng::new(5);
+            for _ in 0..300 {
+                let target = rng.below(620);
+                let mut cursor = RunCursor::new(Arc::clone(&run), reading);
+                let from = left.partition_point(|number| *number < target);
+                // Before the first version of a key, or behind its last.
+                let behind = rng.one_in(2) && left.contains(&target);
+                let place = key(target);
+                let seq = if behind { SeqNo::ZERO } else { SeqNo::MAX };
+                let place = InternalKey { user_key: &place, seq };
+                let from = from + usize::from(behind);
+
+                cursor.seek(place).unwrap();
+                for expected in left[from..].iter().take(60) {
+                    assert_eq!(at(&cursor), Some(*expected), "forward from {target}");
+                    cursor.next().unwrap();
+                }
+                cursor.seek_before(Some(place)).unwrap();
+                for expected in left[..from].iter().rev().take(60) {
+                    assert_eq!(at(&cursor), Some(*expected), "backward from {target}");
+                    cursor.prev().unwrap();
+                }
+                // Turning round in the middle.
+                cursor.seek(place).unwrap();
+                if at(&cursor).is_some() && from > 0 {
+                    cursor.prev().unwrap();
+                    assert_eq!(at(&cursor), Some(left[from - 1]));
+                    cursor.next().unwrap();
+                    assert_eq!(at(&cursor), Some(left[from]));
+                }
+            }
+            let mut cursor = RunCursor::new(run, reading);
+            cursor.seek_before(None).unwrap();
+            assert_eq!(at(&cursor), left.last().copied());
+            cursor.next().unwrap();
+            assert_eq!(at(&cursor), None);
+        }
+    }
+}
