@@ -8,7 +8,7 @@
 //!
 //! A write goes to the log (feature `durability`), into the active memtable, and
 //! is published by one number. A full memtable is frozen; the flush worker turns
-//! it into tables and commits them through [`install`](crate::install), the one
+//! it into tables and commits them through `install`, the one
 //! commit point. The compaction worker merges runs through the same point. A read
 //! takes one immutable view, then the published number, and no lock.
 //!

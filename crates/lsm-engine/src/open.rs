@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use lsm_block_cache::BlockCache;
 use lsm_manifest::{Edit, EditOp, Recovered, Version, recover};
 use lsm_types::{Batch, LogNo, StoreId};
-use lsm_vfs::{Entry, EntryKind, File, Fs, Name, RealFs, read_exact_at};
+use lsm_vfs::{Entry, EntryKind, File, Fs, Name, RealFs, read_whole};
 use parking_lot::Mutex;
 
 use crate::buffer::{Buffer, BufferId};
@@ -253,15 +253,9 @@ fn read_manifest(disk: &Disk) -> Result<Option<Found>> {
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let len = file.len()?;
-    let too_long = || lsm_vfs::Error::new("read", file.path(), std::io::ErrorKind::OutOfMemory);
-    let mut bytes = Vec::new();
-    let size = usize::try_from(len).map_err(|_| too_long())?;
-    bytes.try_reserve_exact(size).map_err(|_| too_long())?;
-    bytes.resize(size, 0);
-    read_exact_at(&*file, 0, &mut bytes)?;
+    let bytes = read_whole(&*file)?;
     let recovered = recover(&bytes).map_err(|error| Error::manifest(file.path(), error))?;
-    Ok(Some(Found { file, bytes: len, recovered }))
+    Ok(Some(Found { file, bytes: bytes.len() as u64, recovered }))
 }
 
 /// A directory without a manifest is new only if it holds none of our names.

@@ -252,17 +252,10 @@ pub(crate) fn read_filter(disk: &crate::shared::Disk, meta: &RunMeta) -> Option<
     let identity = meta.identity();
     let read = || -> Result<lsm_bloom::Filter> {
         let file = disk.dir.open(&FileName::Filter(identity.number).name(), false)?;
-        let len = file.len()?;
-        if len > MAX_FILTER_BYTES_PER_KEY.saturating_mul(meta.properties().entries + 64) {
+        if file.len()? > MAX_FILTER_BYTES_PER_KEY.saturating_mul(meta.properties().entries + 64) {
             return Err(Error::damaged(file.path(), "longer than any filter of its table"));
         }
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|_| {
-            lsm_vfs::Error::new("read", file.path(), std::io::ErrorKind::OutOfMemory)
-        })?;
-        bytes.resize(len, 0);
-        lsm_vfs::read_exact_at(&*file, 0, &mut bytes)?;
+        let bytes = lsm_vfs::read_whole(&*file)?;
         lsm_bloom::Filter::decode(&bytes, identity.store.0, identity.uid.0)
             .map_err(|error| Error::damaged(file.path(), error.to_string()))
     };

@@ -39,6 +39,22 @@ pub fn read_exact_at(file: &dyn File, offset: u64, bytes: &mut [u8]) -> Result<(
     Ok(())
 }
 
+/// Reads a whole file into memory. A length that memory cannot hold is an error and
+/// no abort.
+///
+/// # Errors
+///
+/// As [`read_exact_at`], and `OutOfMemory`.
+pub fn read_whole(file: &dyn File) -> Result<Vec<u8>> {
+    let too_long = || Error::new("read", file.path(), io::ErrorKind::OutOfMemory);
+    let len = usize::try_from(file.len()?).map_err(|_| too_long())?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| too_long())?;
+    bytes.resize(len, 0);
+    read_exact_at(file, 0, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// Writes all of `bytes`.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ mod real;
 mod traits;
 
 pub use error::{Error, Result};
-pub use io::{read_exact_at, read_up_to, write_all_at};
+pub use io::{read_exact_at, read_up_to, read_whole, write_all_at};
 pub use map::Map;
 pub use name::Name;
 pub use real::RealFs;

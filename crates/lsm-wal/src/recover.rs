@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use lsm_vfs::{File, read_exact_at};
+use lsm_vfs::{File, read_whole};
 
 use crate::record::{FRAME_HEADER, Owner, RECORD_HEADER, TAG, intact, store_tag};
 use crate::slot::{SLOT_HEADER, check_header};
@@ -60,7 +60,7 @@ pub fn replay(
     let mut left_over: Option<LeftOver<'_>> = None;
     for (number, live) in logs.iter().enumerate() {
         let file = &*live.file;
-        let bytes = read_file(file)?;
+        let bytes = read_whole(file)?;
         check_header(file, &bytes, store, live.slot)?;
         let owner = Owner { store_tag: store_tag(store), log: live.log };
         let mut at = SLOT_HEADER;
@@ -96,17 +96,6 @@ pub fn replay(
             ),
         }),
     }
-}
-
-fn read_file(file: &dyn File) -> Result<Vec<u8>> {
-    let len = file.len()?;
-    let too_large = || lsm_vfs::Error::new("read", file.path(), std::io::ErrorKind::OutOfMemory);
-    let len = usize::try_from(len).map_err(|_| too_large())?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| too_large())?;
-    bytes.resize(len, 0);
-    read_exact_at(file, 0, &mut bytes)?;
-    Ok(bytes)
 }
 
 /// The record whose frame begins at `at`, if it is the next of its chain.
