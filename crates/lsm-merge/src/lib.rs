@@ -3,7 +3,7 @@
 //! [`Merge`] makes one ordered stream out of several; [`Newest`] keeps of each key
 //! the newest version that a snapshot sees. Both walk either way, by the same code
 //! for gets over ranges, flushes and merges of tables. Neither knows where entries
-//! come from: sources are [`Cursor`]s.
+//! come from: sources are [`Cursor`](lsm_types::Cursor)s.
 //!
 //! # Invariants
 //!
