@@ -38,6 +38,10 @@ pub const STEPS: &[Step] = &[
     check("layers", &["xtask", "layers"]),
     check("tidy", &["xtask", "tidy"]),
     check("api", &["xtask", "api", "--check"]),
+    check("bench report", &["xtask", "bench", "report", "--check"]),
+    check("golden files", &["xtask", "format", "golden", "--check"]),
+    check("format hash", &["xtask", "format", "hash", "--check"]),
+    check("reader in Python", &["xtask", "format", "reader"]),
     check(
         "clippy, all features",
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
@@ -53,8 +57,46 @@ pub const STEPS: &[Step] = &[
         &["test", "-p", "lsm-db", "-p", "lsm-engine", "--features", "durability"],
     ),
     check("tests, bloom", &["test", "-p", "lsm-db", "-p", "lsm-engine", "--features", "bloom"]),
+    check(
+        "tests, codec without features",
+        &["test", "-p", "lsm-sstable", "-p", "lsm-bloom", "--no-default-features"],
+    ),
+    check(
+        "codec without std",
+        &[
+            "build",
+            "--manifest-path",
+            "crates/lsm-sstable/no_std/Cargo.toml",
+            "--target-dir",
+            "target/no-std",
+        ],
+    ),
+    check(
+        "codec without std, lz4",
+        &[
+            "build",
+            "--manifest-path",
+            "crates/lsm-sstable/no_std/Cargo.toml",
+            "--target-dir",
+            "target/no-std",
+            "--features",
+            "lz4",
+        ],
+    ),
     check("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
     check("features", &["xtask", "features"]),
+    check(
+        "fuzz targets, replayed",
+        &[
+            "run",
+            "--release",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--no-default-features",
+            "--bin",
+            "replay",
+        ],
+    ),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
         ..check("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])

@@ -46,7 +46,7 @@ pub(crate) fn rust_files(root: &Path, dir: &str) -> Result<Vec<String>> {
 }
 
 /// Every file below `dir`, in the order of the names; `enter` decides on each directory met.
-fn walk(root: &Path, dir: &str, enter: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
+pub(crate) fn walk(root: &Path, dir: &str, enter: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
     let unreadable = |error| Finding::unreadable(if dir.is_empty() { "." } else { dir }, error);
     let mut names = Vec::new();
     for entry in fs::read_dir(root.join(dir)).map_err(unreadable)? {

@@ -4,16 +4,23 @@
 //! - [`tidy`]: the shape of files, names and documents;
 //! - [`api`]: the public surface of `lsm-db` as text, and the part of it that is frozen;
 //! - [`features`]: builds of all feature sets open each other's stores;
+//! - [`bench`]: the document about the measurements, and what changed between two of them;
+//! - [`format`]: the bytes on disk: looking into files, and what of them is frozen;
+//! - [`fuzz`]: running the fuzz targets;
 //! - [`ci`]: the steps of the CI run, as data.
 //!
 //! Every check is a function from the root of the repository to a list of [`Finding`]s, so that
 //! `tests/police.rs` runs the same code as the command line. No check prints, none changes a file;
-//! only [`api::write`], [`features::check`] (in a temporary folder) and [`ci::run`] act.
+//! only [`api::write`], [`bench::write_report`], [`bench::collect`], [`features::check`] (in a
+//! temporary folder), [`format::run`], [`fuzz::run`] and [`ci::run`] act.
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod bench;
 pub mod ci;
 pub mod features;
+pub mod format;
+pub mod fuzz;
 pub mod layers;
 pub mod tidy;
 

@@ -1,19 +1,22 @@
 //! `cargo xtask <command>`: the command line over the checks of the library.
 //!
-//! Exit code 0: all is well; 1: a check failed, and says where, on standard error; 2: bad usage.
+//! Exit code 0: all is well; 1: a check failed, and says where, on standard error; 2: bad usage, or
+//! input that cannot serve.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks")]
 
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Finding, api, ci, features, layers, tidy};
+use lsm_bench_record::{Choice, Figure};
+use xtask::{Finding, api, bench, ci, features, format, fuzz, layers, tidy};
 
 /// The project's own checks and its CI run.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
-#[command(after_help = "Exit code: 0 all is well, 1 a check failed, 2 bad usage.")]
+#[command(after_help = "Exit code: 0 all is well, 1 a check failed, 2 bad usage or input.")]
 struct Arguments {
     /// The root of the repository; where this tool was built from, unless given.
     #[arg(long, global = true, value_name = "DIR")]
@@ -37,6 +40,14 @@ enum Task {
     },
     /// Let builds of all feature sets open each other's stores.
     Features,
+    /// Measurements: the document about them, and what changed between two of them.
+    #[command(subcommand)]
+    Bench(Bench),
+    /// The bytes on disk: look into files, hold them to the frozen format.
+    #[command(subcommand)]
+    Format(format::Command),
+    /// Fuzz the readers of all formats: needs cargo-fuzz.
+    Fuzz(fuzz::Arguments),
     /// Run every step of the CI, stopping at the first that fails.
     Ci {
         /// Leave out the step of this name; may be given several times.
@@ -46,6 +57,56 @@ enum Task {
         #[arg(long)]
         list: bool,
     },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Write the generated sections of docs/PERFORMANCE.md, and docs/charts, from the results.
+    Report {
+        /// The folder with the results; benches/results unless given.
+        #[arg(long, value_name = "DIR")]
+        results: Option<PathBuf>,
+        /// Write nothing; fail if the document or a chart differs from what the results give.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Gather what `cargo bench -p lsm-benches` left behind into one file of the results.
+    ///
+    /// What renamed benchmarks have left is gathered too: empty the folder before measuring.
+    Collect {
+        /// Criterion's folder; `criterion` where cargo builds unless given.
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+        /// The file to write; benches/results/parts.json unless given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print what changed from A.json to B.json by more than the noise of the rounds.
+    ///
+    /// A change is listed if the rounds of the two sides do not overlap, and the medians differ by
+    /// more than the rounds of either side do, and by more than half a percent. Beside it stands
+    /// what the other engines did in the same row: if they moved as far, it was the machine. It is
+    /// an instrument and no gate: whatever changed, the exit code is 0.
+    Compare {
+        /// A file that `lsm-peers run --out` wrote.
+        a: PathBuf,
+        /// Another one, of the same rows, keys and settings.
+        b: PathBuf,
+        /// Only this engine; the others are still the control.
+        #[arg(long)]
+        engine: Option<String>,
+        /// Only this figure: time, worst, cpu, memory, written, written_settled, disk,
+        /// disk_settled or lost.
+        #[arg(long, value_parser = figure)]
+        figure: Option<Figure>,
+    },
+}
+
+fn figure(name: &str) -> Result<Figure, String> {
+    Figure::named(name).ok_or_else(|| {
+        let known: Vec<_> = Figure::ALL.iter().map(|figure| figure.name()).collect();
+        format!("the figures are {}", known.join(", "))
+    })
 }
 
 fn main() -> ExitCode {
@@ -63,6 +124,18 @@ fn main() -> ExitCode {
         Task::Ci { skip, list: true } => list(&skip),
         Task::Ci { skip, list: false } => ci::run(&root, &skip).err().into_iter().collect(),
         Task::Features => features::check(&root),
+        Task::Bench(task) => match run_bench(&root, task) {
+            Ok(findings) => findings,
+            Err(error) => return refused(&error),
+        },
+        Task::Format(command) => return run_format(&root, command),
+        Task::Fuzz(arguments) => match fuzz::run(&root, &arguments) {
+            Ok(findings) => findings,
+            Err(finding) => {
+                eprintln!("error: {finding}");
+                return ExitCode::from(2);
+            }
+        },
     };
     report(&findings)
 }
@@ -83,6 +156,54 @@ fn check_api(root: &Path) -> Vec<Finding> {
             report.findings
         }
         Err(finding) => vec![finding],
+    }
+}
+
+fn run_bench(root: &Path, task: Bench) -> Result<Vec<Finding>, bench::Error> {
+    match task {
+        Bench::Report { results, check } => {
+            let results = results.unwrap_or_else(|| root.join(bench::RESULTS));
+            if check {
+                return bench::check_report(root, &results);
+            }
+            bench::write_report(root, &results)?;
+        }
+        Bench::Collect { from, out } => {
+            let out = out.unwrap_or_else(|| root.join(bench::PARTS));
+            let count = bench::collect(root, from, &out)?;
+            println!("{count} benchmarks in {}", out.display());
+        }
+        Bench::Compare { a, b, engine, figure } => {
+            print!("{}", bench::compare(&a, &b, engine.as_deref(), figure)?);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// A finding is told like any other; everything else is one line.
+fn refused(error: &bench::Error) -> ExitCode {
+    match error {
+        bench::Error::Finding(finding) => report(std::slice::from_ref(finding)),
+        _ => {
+            eprintln!("error: {error}");
+            ExitCode::from(if error.is_bad_input() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run_format(root: &Path, command: format::Command) -> ExitCode {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match format::run(root, command, &mut out, &mut io::stderr()) {
+        Ok(format::Outcome::Told { sound }) => ExitCode::from(if sound { 0 } else { 1 }),
+        Ok(format::Outcome::Findings(findings)) => report(&findings),
+        Ok(format::Outcome::Usage(why)) => {
+            eprintln!("error: {why}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(1)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing is resolved and nothing is downloaded: only the members' own manifests are read.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
 
@@ -47,6 +47,11 @@ pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
     }
     members.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(members)
+}
+
+/// Where cargo builds for the workspace at `root`.
+pub(crate) fn target_dir(root: &Path) -> Result<PathBuf> {
+    Ok(load(root)?.target_directory.into_std_path_buf())
 }
 
 fn load(root: &Path) -> Result<Metadata> {

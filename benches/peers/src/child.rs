@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use lsm_bench_record::{Choice, Outcome, Settings, Shape};
 use clap::{Args, ValueEnum};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::cli::Usage;
-use crate::engines::{self, Engine, EngineName, Options, Settings};
-use crate::keys::{Rows, Shape};
-use crate::record::Outcome;
+use crate::cli::{Usage, choice};
+use crate::engines::{self, Engine, EngineName, Options};
+use crate::keys::Rows;
 use crate::workloads::{Job, Work, write_and_die as write_job_and_die};
 
 #[derive(Args, Clone)]
@@ -24,9 +24,9 @@ pub(crate) struct ChildArgs {
     pub(crate) work: Work,
     #[arg(long)]
     pub(crate) n: u64,
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Shape>())]
     pub(crate) keys: Shape,
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Settings>())]
     pub(crate) settings: Settings,
     /// The folder of the database
     #[arg(long)]
@@ -40,15 +40,12 @@ impl ChildArgs {
     /// The command line that these arguments are read from, without the subcommand.
     pub(crate) fn command_line(&self) -> Vec<String> {
         let named = |name: &str, value: String| [format!("--{name}"), value];
-        let choice = |value: Option<clap::builder::PossibleValue>| {
-            value.map_or_else(String::new, |value| value.get_name().to_owned())
-        };
         [
             named("engine", self.engine.name().to_owned()),
             named("work", self.work.name()),
             named("n", self.n.to_string()),
-            named("keys", choice(self.keys.to_possible_value())),
-            named("settings", choice(self.settings.to_possible_value())),
+            named("keys", self.keys.name().to_owned()),
+            named("settings", self.settings.name().to_owned()),
             named("dir", self.dir.to_string_lossy().into_owned()),
             named("budget", self.budget.to_string()),
         ]

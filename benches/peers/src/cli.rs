@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use lsm_bench_record::{Choice, Error as RecordError, Figure, Results, Settings, Shape};
 
 use crate::child::{self, ChildArgs};
 use crate::driver;
-use crate::engines::{EngineName, Settings};
-use crate::keys::Shape;
-use crate::record::Results;
-use crate::report::{self, Figure};
+use crate::engines::EngineName;
+use crate::report;
 use crate::workloads::Work;
 
 const BAD_INPUT: u8 = 2;
@@ -66,11 +66,11 @@ pub(crate) struct RunArgs {
     pub(crate) rounds: u32,
 
     /// The shape of the keys
-    #[arg(long, value_enum, default_value_t = Shape::Decimal)]
+    #[arg(long, value_parser = choice::<Shape>(), default_value_t = Shape::Decimal)]
     pub(crate) keys: Shape,
 
     /// The same sizes for all, or everybody's own
-    #[arg(long, value_enum, default_value_t = Settings::Equal)]
+    #[arg(long, value_parser = choice::<Settings>(), default_value_t = Settings::Equal)]
     pub(crate) settings: Settings,
 
     /// Where the figures go, as JSON
@@ -90,7 +90,12 @@ pub(crate) struct RunArgs {
     pub(crate) timeout: u64,
 
     /// The tables to print
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Figure::Time])]
+    #[arg(
+        long,
+        value_parser = choice::<Figure>(),
+        value_delimiter = ',',
+        default_values_t = [Figure::Time]
+    )]
     figures: Vec<Figure>,
 }
 
@@ -100,7 +105,12 @@ struct ShowArgs {
     file: PathBuf,
 
     /// The tables to print
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Figure::value_variants().to_vec())]
+    #[arg(
+        long,
+        value_parser = choice::<Figure>(),
+        value_delimiter = ',',
+        default_values_t = Figure::ALL.to_vec()
+    )]
     figures: Vec<Figure>,
 }
 
@@ -129,10 +139,21 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             say(&format!("error: {error:#}"));
-            let is_usage = error.is::<Usage>();
-            ExitCode::from(if is_usage { BAD_INPUT } else { 1 })
+            ExitCode::from(if is_bad_input(&error) { BAD_INPUT } else { 1 })
         }
     }
+}
+
+fn is_bad_input(error: &anyhow::Error) -> bool {
+    let of_record = error.downcast_ref::<RecordError>();
+    error.is::<Usage>() || of_record.is_some_and(RecordError::is_bad_input)
+}
+
+/// The parser of an argument that is one of a few names, all of which the help shows.
+pub(crate) fn choice<C: Choice>() -> impl TypedValueParser<Value = C> {
+    let value = |choice: &C| PossibleValue::new(choice.name()).help(choice.about());
+    let parser = PossibleValuesParser::new(C::ALL.iter().map(value));
+    parser.try_map(|name| C::named(&name).ok_or("not one of them"))
 }
 
 /// A line for the person at the terminal, apart from the results.

@@ -15,14 +15,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use lsm_bench_record::{
+    Conditions, EngineRecord, FORMAT, Failure, Machine, Outcome, Results, RunRecord,
+};
 
 use crate::build::Programs;
 use crate::child::ChildArgs;
 use crate::cli::{RunArgs, Usage, say};
 use crate::engines::{CACHE_BYTES, EngineName, FILTER_BITS_PER_KEY, WRITE_BUFFER_BYTES};
 use crate::keys::{KEY_BYTES, VALUE_BYTES};
-use crate::machine;
-use crate::record::{Conditions, EngineRecord, FORMAT, Failure, Outcome, Results, RunRecord};
 use crate::report;
 use crate::workloads::Work;
 
@@ -244,7 +245,8 @@ fn describe(args: &RunArgs, engines: &[EngineName], dir: &Path) -> Result<Result
     Ok(Results {
         format: FORMAT.to_owned(),
         started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-        machine: machine::describe(dir)?,
+        machine: Machine::describe(dir)
+            .with_context(|| format!("describing the machine and {}", dir.display()))?,
         settings: Conditions {
             n: args.n,
             rounds: args.rounds,

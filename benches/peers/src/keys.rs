@@ -12,8 +12,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use lsm_bench_record::Shape;
 
 pub(crate) const KEY_BYTES: usize = 16;
 pub(crate) const VALUE_BYTES: usize = 100;
@@ -27,16 +26,6 @@ pub(crate) type Value = [u8; VALUE_BYTES];
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Keeps the tags of values apart from the bytes of random keys, which are mixed from the same numbers.
 const TAG_SALT: u64 = 0x5851_f42d_4c95_7f2d;
-
-/// The shape of the keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Shape {
-    /// 16 decimal digits, zero padded: long common prefixes, and row order is key order.
-    Decimal,
-    /// 16 pseudo-random bytes.
-    Random,
-}
 
 /// The rows `0..n` of a run.
 #[derive(Clone)]

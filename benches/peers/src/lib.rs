@@ -5,8 +5,9 @@
 //! 3. [`child`] is the child: it opens one engine, does one workload, prints one line of JSON.
 //! 4. [`workloads`] say what the work is, [`engines`] how each store does it, [`keys`] with which
 //!    keys and values, [`choice`] which of them come next, [`measure`] what it cost.
-//! 5. [`record`] is the JSON, [`report`] the tables, [`machine`] and [`promise`] what they say about
-//!    the machine and the stores.
+//! 5. [`report`] are the tables on the terminal, [`promise`] what they say about the stores.
+//!
+//! The JSON and what is derived from it are in `lsm-bench-record`, which `cargo xtask bench` shares.
 //!
 //! A workload knows no engine by name and an engine knows no workload: they meet in [`child`].
 
@@ -28,10 +29,8 @@ mod cli;
 mod driver;
 mod engines;
 mod keys;
-mod machine;
 mod measure;
 mod promise;
-mod record;
 mod report;
 mod workloads;
 

@@ -15,9 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use lsm_bench_record::{Measure, proc_field};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::record::Measure;
 
 /// `st_blocks` counts in these, whatever the file system's own block is.
 const STAT_BLOCK_BYTES: u64 = 512;
@@ -167,20 +167,14 @@ pub(crate) fn process_cpu_ns() -> u64 {
 /// Bytes this process has caused to be written so far.
 pub(crate) fn bytes_written() -> Result<u64> {
     let text = fs::read_to_string("/proc/self/io").context("reading /proc/self/io")?;
-    field(&text, "write_bytes:").context("no write_bytes in /proc/self/io")
+    proc_field(&text, "write_bytes:").context("no write_bytes in /proc/self/io")
 }
 
 /// The most memory this process has held, in bytes.
 pub(crate) fn peak_memory_bytes() -> Result<u64> {
     let text = fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
-    let kib = field(&text, "VmHWM:").context("no VmHWM in /proc/self/status")?;
+    let kib = proc_field(&text, "VmHWM:").context("no VmHWM in /proc/self/status")?;
     Ok(kib * 1024)
-}
-
-/// The first number of the line that starts with `name`.
-pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
-    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
-    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// Allocated bytes of everything under `dir`. A file that a store removes meanwhile is skipped.
@@ -224,11 +218,5 @@ mod tests {
         });
         assert_eq!(measure.unwrap().ops, 10_000);
         assert!(seen.iter().copied().eq(0..10_000));
-    }
-
-    #[test]
-    fn field_finds_the_number_behind_its_name() {
-        assert_eq!(field("a: 1\nVmHWM:\t  4711 kB\n", "VmHWM:"), Some(4711));
-        assert_eq!(field("a: 1\n", "b:"), None);
     }
 }

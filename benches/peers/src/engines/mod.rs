@@ -23,7 +23,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use lsm_bench_record::{OURS, Settings};
 
 use crate::keys::{Key, Value, tag_of};
 
@@ -31,16 +31,6 @@ use crate::keys::{Key, Value, tag_of};
 pub(crate) const WRITE_BUFFER_BYTES: usize = 16 << 20;
 pub(crate) const CACHE_BYTES: usize = 64 << 20;
 pub(crate) const FILTER_BITS_PER_KEY: u32 = 10;
-
-/// Who decides about sizes, filters and compression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Settings {
-    /// The same write buffer, cache and filter bits for all, no compression.
-    Equal,
-    /// Everybody's own defaults.
-    Defaults,
-}
 
 /// Everything that an engine is told.
 #[derive(Clone, Copy)]
@@ -153,7 +143,7 @@ impl EngineName {
     /// The name on the command line, in results and of the cargo feature.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Ours => "ours",
+            Self::Ours => OURS,
             Self::Published => "published",
             Self::Fjall => "fjall",
             Self::Rocksdb => "rocksdb",

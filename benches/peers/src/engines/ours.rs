@@ -7,9 +7,10 @@ use std::ops::Bound;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use lsm_bench_record::Settings;
 use lsm_db::{Batch, Lsm, LsmConfig};
 
-use super::{CACHE_BYTES, Engine, Options, Range, Settings, Tally, WRITE_BUFFER_BYTES};
+use super::{CACHE_BYTES, Engine, Options, Range, Tally, WRITE_BUFFER_BYTES};
 use crate::keys::{Key, Value};
 
 pub(crate) struct Ours(Lsm);

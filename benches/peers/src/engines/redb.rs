@@ -6,12 +6,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use lsm_bench_record::Settings;
 use redb::{
     AccessGuard, Builder, Database, Durability, ReadableDatabase, StorageError, Table,
     TableDefinition, WriteTransaction,
 };
 
-use super::{CACHE_BYTES, Engine, Options, Range, Settings, Tally};
+use super::{CACHE_BYTES, Engine, Options, Range, Tally};
 use crate::keys::{Key, Value};
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");

@@ -6,13 +6,14 @@
 use std::path::Path;
 
 use anyhow::Result;
+use lsm_bench_record::Settings;
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, Options as DbOptions, ReadOptions, WriteBatch,
     WriteOptions,
 };
 
 use super::{
-    CACHE_BYTES, Engine, FILTER_BITS_PER_KEY, Options, Range, Settings, Tally, WRITE_BUFFER_BYTES,
+    CACHE_BYTES, Engine, FILTER_BITS_PER_KEY, Options, Range, Tally, WRITE_BUFFER_BYTES,
 };
 use crate::keys::{Key, Value};
 

@@ -9,9 +9,10 @@ use std::ops::Bound;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use lsm_bench_record::Settings;
 use sled::{Batch, Config, Db, IVec};
 
-use super::{CACHE_BYTES, Engine, Options, Range, Settings, Tally};
+use super::{CACHE_BYTES, Engine, Options, Range, Tally};
 use crate::keys::{Key, Value};
 
 pub(crate) struct Sled(Db);

@@ -6,13 +6,14 @@
 use std::path::Path;
 
 use anyhow::Result;
+use lsm_bench_record::Settings;
 use surrealkv::{
     CompactRangeOptions, Durability, LSMIterator, Mode, Options as TreeOptions, ReadOptions,
     Transaction, Tree, TreeBuilder,
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::{CACHE_BYTES, Engine, Options, Range, Settings, Tally, WRITE_BUFFER_BYTES};
+use super::{CACHE_BYTES, Engine, Options, Range, Tally, WRITE_BUFFER_BYTES};
 use crate::keys::{Key, Value};
 
 pub(crate) struct Surrealkv {

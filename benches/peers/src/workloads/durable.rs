@@ -1,12 +1,12 @@
 //! Durable puts: each is on the disk before it returns, by one thread or by several.
 
 use anyhow::Result;
+use lsm_bench_record::Outcome;
 
 use super::session::{Session, in_threads};
 use crate::engines::Engine;
 use crate::keys::value;
 use crate::measure::Worst;
-use crate::record::Outcome;
 
 /// Puts per run; a put that waits for a disk takes a hundred times as long as one that does not.
 const MOST_PUTS: u64 = 10_000;

@@ -1,12 +1,12 @@
 //! Fills: every row put once, and rows put again.
 
 use anyhow::Result;
+use lsm_bench_record::Outcome;
 
 use super::session::{Session, in_threads};
 use crate::engines::Engine;
 use crate::keys::value;
 use crate::measure::{Section, Worst, timed_each};
-use crate::record::Outcome;
 
 pub(super) fn in_key_order<E: Engine>(mut session: Session<'_, E>) -> Result<Outcome> {
     let rows = session.rows();

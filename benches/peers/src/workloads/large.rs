@@ -2,13 +2,13 @@
 //! that making a value costs little next to storing it.
 
 use anyhow::{Context as _, Result, ensure};
+use lsm_bench_record::Outcome;
 
 use super::session::Session;
 use crate::choice::Random;
 use crate::engines::{Engine, Tally};
 use crate::keys::{KEY_BYTES, Shuffle, mix, tag};
 use crate::measure::{timed, timed_each, wait_until_quiet};
-use crate::record::Outcome;
 
 const LARGE_BYTES: usize = 64 << 10;
 const STAMP_BYTES: usize = 8;

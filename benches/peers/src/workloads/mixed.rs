@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result};
+use lsm_bench_record::{Measure, Outcome};
 
 use super::session::{Session, in_threads};
 use crate::choice::Random;
 use crate::engines::Engine;
 use crate::keys::{value, version_of};
 use crate::measure::{Section, Worst, timed};
-use crate::record::{Measure, Outcome};
 
 const READER: u64 = 0;
 

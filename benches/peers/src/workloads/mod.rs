@@ -25,14 +25,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use lsm_bench_record::{Outcome, Settings};
 use clap::ValueEnum;
 
 pub(crate) use reopen::write_and_die;
 use session::Session;
 
-use crate::engines::{Engine, Options, Settings, WRITE_BUFFER_BYTES};
+use crate::engines::{Engine, Options, WRITE_BUFFER_BYTES};
 use crate::keys::{ROW_BYTES, Rows};
-use crate::record::Outcome;
 
 /// Everything a workload is told.
 pub(crate) struct Job {

@@ -4,12 +4,12 @@
 //! it was also told to flush, which some need to begin a compaction.
 
 use anyhow::{Result, ensure};
+use lsm_bench_record::{Measure, Outcome};
 
 use super::session::{Session, expected};
 use crate::engines::{Engine, Range, Tally};
 use crate::keys::{KeyOrder, Rows};
 use crate::measure::{timed, timed_each, wait_until_quiet};
-use crate::record::{Measure, Outcome};
 
 /// The share of the rows that stays: one in this many.
 const KEPT_SHARE: u64 = 10;

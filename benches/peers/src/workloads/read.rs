@@ -1,13 +1,13 @@
 //! Point reads: hits, hot hits, misses, from the write buffer, from two threads.
 
 use anyhow::{Result, ensure};
+use lsm_bench_record::Outcome;
 
 use super::session::{Session, expect_row, in_threads};
 use crate::choice::Random;
 use crate::engines::Engine;
 use crate::keys::value;
 use crate::measure::timed;
-use crate::record::Outcome;
 
 /// One row in this many is hot.
 const HOT_STEP: u64 = 100;

@@ -1,6 +1,7 @@
 //! Opening: what was closed, and what was killed.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use lsm_bench_record::{Measure, Outcome};
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::Job;
@@ -8,7 +9,6 @@ use super::session::{Books, Session, expect_row, expected};
 use crate::engines::{Engine, Range, Tally};
 use crate::keys::value;
 use crate::measure::Section;
-use crate::record::{Measure, Outcome};
 
 /// Times that a closed store is opened.
 const OPENS: u64 = 5;

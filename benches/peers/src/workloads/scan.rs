@@ -3,13 +3,13 @@
 //! Each scan counts its rows and sums up what it saw; the sums are compared with what is known.
 
 use anyhow::{Result, ensure};
+use lsm_bench_record::Outcome;
 
 use super::read::fill_memtable;
 use super::session::{Session, expected};
 use crate::choice::Random;
 use crate::engines::{Engine, Range, Tally};
 use crate::measure::timed;
-use crate::record::Outcome;
 
 /// Scans over everything per run.
 const PASSES: u64 = 5;

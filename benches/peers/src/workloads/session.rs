@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use lsm_bench_record::{Measure, Outcome, Resources};
 
 use super::Job;
 use crate::engines::{Engine, Range, Tally};
@@ -12,7 +13,6 @@ use crate::keys::{KEY_BYTES, KeyOrder, ROW_BYTES, Rows, check_value, tag, value}
 use crate::measure::{
     Section, bytes_written, disk_bytes, peak_memory_bytes, process_cpu_ns, wait_until_quiet,
 };
-use crate::record::{Measure, Outcome, Resources};
 
 /// Rows per batch when loading.
 const LOAD_BATCH: u64 = 1_000;

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lsm_bench_record::Shape;
+
 use super::*;
 use crate::engines::{Range, Tally};
-use crate::keys::{Key, Shape, Shuffle, Value, value};
+use crate::keys::{Key, Shuffle, Value, value};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -5,14 +5,14 @@
 //! latest rows. Every read is checked against the version that was written last.
 
 use anyhow::{Result, ensure};
+use lsm_bench_record::{Outcome, Shape};
 
 use super::Job;
 use super::session::Session;
 use crate::choice::{Random, Zipfian};
 use crate::engines::{Engine, Range, Tally};
-use crate::keys::{Rows, Shape, value};
+use crate::keys::{Rows, value};
 use crate::measure::timed;
-use crate::record::Outcome;
 
 /// E scans up to this many rows.
 const LONGEST_SCAN: u64 = 100;

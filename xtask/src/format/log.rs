@@ -1,0 +1,140 @@
+//! A log: its slot's header, its records, and what a check of it says.
+//!
+//! Which logs count, and behind which sequence number they begin, the manifest says. A log alone is
+//! read from its own first record on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lsm_types::{BatchOps, Op, decode};
+use lsm_vfs::File;
+use lsm_wal::{LiveLog, LogError, Record, replay};
+
+use super::fault::{Checked, Class, Fault};
+use super::file::Kind;
+use super::text::count;
+
+/// Where records begin, and what stands before a record's body.
+pub(super) const FIRST_RECORD: u64 = 512;
+pub(super) const RECORD_HEADER: u64 = 8 + 56;
+
+/// What a log says of itself, unchecked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Says {
+    pub(super) version: u16,
+    pub(super) store: [u8; 16],
+    pub(super) slot: u64,
+    /// The number of the log, in its first record.
+    pub(super) log: u64,
+    pub(super) first_seq: u64,
+}
+
+impl Says {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let header = || {
+            let mut input = bytes.get(8..)?;
+            let version = decode::u16(&mut input)?;
+            decode::array::<6>(&mut input)?;
+            let store = decode::array(&mut input)?;
+            Some(Self { version, store, slot: decode::u64(&mut input)?, log: 0, first_seq: 0 })
+        };
+        let record = || {
+            // Behind the frame: tag, version and zeros, store tag.
+            let mut input = bytes.get(FIRST_RECORD as usize + 8..)?.strip_prefix(b"LREC")?;
+            decode::array::<12>(&mut input)?;
+            Some((decode::u64(&mut input)?, decode::u64(&mut input)?))
+        };
+        let (log, first_seq) = record().unwrap_or_default();
+        Self { log, first_seq, ..header().unwrap_or_default() }
+    }
+}
+
+/// Shows `visit` the records of one log, read from its own first record on, and where each begins.
+/// Gives how many bytes behind the last are no record.
+pub(super) fn records(
+    file: Arc<dyn File>,
+    says: Says,
+    visit: &mut dyn FnMut(u64, &Record<'_>) -> Result<(), String>,
+) -> Result<u64, LogError> {
+    let live = [LiveLog { log: says.log, slot: says.slot, file }];
+    let mut offset = FIRST_RECORD;
+    let done = replay(&live, says.store, says.first_seq.saturating_sub(1), |_, record| {
+        visit(offset, record)?;
+        offset += RECORD_HEADER + record.body.len() as u64;
+        Ok(())
+    })?;
+    Ok(done.cut_bytes)
+}
+
+/// The operations of a record, all of them or why there are none.
+pub(super) fn operations<'a>(record: &Record<'a>) -> Result<Vec<Op<'a>>, String> {
+    let ops: Result<Vec<_>, _> = BatchOps::new(record.body).collect();
+    let ops = ops.map_err(|error| error.to_string())?;
+    if ops.len() as u64 == u64::from(record.count) {
+        Ok(ops)
+    } else {
+        Err(format!("{} operations instead of {}", ops.len(), record.count))
+    }
+}
+
+pub(super) fn checked(path: &Path, bytes: u64) -> Checked {
+    Checked { path: path.to_owned(), kind: Kind::Log.name(), bytes, blocks: 0, entries: 0 }
+}
+
+/// Checks a log by itself.
+pub(super) fn check_alone(path: &Path, file: Arc<dyn File>, says: Says) -> (u64, Vec<Fault>) {
+    let mut entries = 0;
+    let read = records(file, says, &mut |_, record| {
+        entries += operations(record)?.len() as u64;
+        Ok(())
+    });
+    let faults = match read {
+        Ok(cut) => torn(path, cut),
+        Err(error) => vec![refused(error)],
+    };
+    (entries, faults)
+}
+
+/// Checks the logs that a manifest names, in their order, behind `last_seq`. Gives how many
+/// operations each holds.
+pub(super) fn check_chain(
+    dir: &Path,
+    logs: &[LiveLog],
+    store: [u8; 16],
+    last_seq: u64,
+) -> (Vec<u64>, Vec<Fault>) {
+    let mut entries = vec![0; logs.len()];
+    let done = replay(logs, store, last_seq, |at, record| {
+        let found = operations(record)?.len() as u64;
+        entries.get_mut(at).into_iter().for_each(|entries| *entries += found);
+        Ok(())
+    });
+    let faults = match done {
+        Ok(done) => torn(dir, done.cut_bytes),
+        Err(error) => vec![refused(error).because("the store does not open")],
+    };
+    (entries, faults)
+}
+
+pub(super) fn torn(path: &Path, cut: u64) -> Vec<Fault> {
+    if cut == 0 {
+        return Vec::new();
+    }
+    let torn = count(cut, "byte");
+    let text =
+        format!("{torn} behind the last record of a log: a torn tail, which recovery ends at");
+    vec![Fault::note(path, text)]
+}
+
+pub(super) fn refused(error: LogError) -> Fault {
+    match error {
+        LogError::Disk(error) => Fault::unreadable(&error.path.clone(), error),
+        LogError::Frame { path, source } => Fault::unreadable(&path, source),
+        LogError::Unsupported { path, offset, what } => {
+            Fault::new(&path, Class::Unsupported, offset, "what this build reads", what)
+        }
+        LogError::Damaged { path, offset, expected, found } => {
+            Fault::new(&path, Class::Damaged, offset, expected, found)
+        }
+    }
+}
