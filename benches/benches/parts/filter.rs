@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, Throughput};
 use lsm_benches::{Shape, shuffled, timed};
-use lsm_bloom::{Filter, FilterBuilder, hash};
+use lsm_bloom::{Filter, FilterBuilder, FilterIdentity, hash};
 
 use crate::ROWS;
 
@@ -12,8 +12,7 @@ const BITS_PER_KEY: usize = 10;
 /// Ten bits a key answer "perhaps" for about one of a hundred missing keys; this is
 /// twice as many.
 const MOST_FALSE: u64 = ROWS / 50;
-const STORE: [u8; 16] = [1; 16];
-const TABLE: [u8; 16] = [2; 16];
+const TABLE: FilterIdentity = FilterIdentity { store: [1; 16], number: 1, uid: [2; 16] };
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     build(criterion);
@@ -65,15 +64,15 @@ fn probe(criterion: &mut Criterion) {
 
 fn sidecar(criterion: &mut Criterion) {
     let filter = filter();
-    let bytes = filter.encode(STORE, TABLE);
+    let bytes = filter.encode(&TABLE);
     let mut group = criterion.benchmark_group("filter");
     group.throughput(Throughput::Elements(ROWS));
     group.bench_function("encode", |bencher| {
         let check = |encoded| assert_eq!(encoded, bytes);
-        bencher.iter_custom(|iters| timed(iters, || (), |()| filter.encode(STORE, TABLE), check));
+        bencher.iter_custom(|iters| timed(iters, || (), |()| filter.encode(&TABLE), check));
     });
     group.bench_function("decode", |bencher| {
-        let work = |()| Filter::decode(&bytes, STORE, TABLE).unwrap();
+        let work = |()| Filter::decode(&bytes, &TABLE).unwrap();
         let check = |decoded| assert_eq!(decoded, filter);
         bencher.iter_custom(|iters| timed(iters, || (), work, check));
     });

@@ -1,5 +1,7 @@
 //! The engine's settings, as data.
 
+use lsm_sstable::Codec;
+
 /// How a store is run. Nothing here is written to disk: every open may choose anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -15,6 +17,9 @@ pub struct Options {
     pub mmap_reads: bool,
     /// Merges cut their output into tables of about this many bytes.
     pub table_bytes: u64,
+    /// How blocks are stored where that makes them shorter. Every build reads what it
+    /// has the feature for, whatever this says.
+    pub codec: Codec,
 }
 
 impl Default for Options {
@@ -25,6 +30,7 @@ impl Default for Options {
             block_cache_capacity: 8 << 20,
             mmap_reads: true,
             table_bytes: 16 << 20,
+            codec: Codec::Plain,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use lsm_compaction::DropRule;
 use lsm_manifest::{EditOp, Span, TableMeta, fence};
 use lsm_merge::Newest;
-use lsm_sstable::{Identity, RunMeta, RunWriter};
+use lsm_sstable::{Identity, RunMeta, RunWriter, WriteOptions};
 use lsm_types::{Entry, Kind, RunNo, TableNo, TableUid};
 use lsm_vfs::{File, write_all_at};
 
@@ -25,9 +25,8 @@ use crate::{Error, Result};
 /// ten times slower on some machines.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Bits that a filter spends on a key.
-#[cfg(feature = "bloom")]
-const FILTER_BITS_PER_KEY: usize = 10;
+/// Bits that a filter spends on a key; none makes no filter.
+const FILTER_BITS_PER_KEY: Option<usize> = if cfg!(feature = "bloom") { Some(10) } else { None };
 
 /// No filter is longer, whatever wrote it; a longer file is not read.
 #[cfg(feature = "bloom")]
@@ -49,8 +48,6 @@ struct Half {
     written: u64,
     /// The fence of the last key, once the table has its length.
     full_at: Option<Vec<u8>>,
-    #[cfg(feature = "bloom")]
-    filter: lsm_bloom::FilterBuilder,
 }
 
 impl<'a> Output<'a> {
@@ -74,10 +71,8 @@ impl<'a> Output<'a> {
         };
         let half = self.current.insert(half);
         half.writer
-            .push(entry)
+            .add(entry)
             .map_err(|error| Error::internal(half.file.path(), error.to_string()))?;
-        #[cfg(feature = "bloom")]
-        half.filter.add(lsm_bloom::hash(entry.user_key));
         if half.writer.estimated_bytes() >= self.shared.disk.options.table_bytes {
             half.full_at = Some(next_fence.to_vec());
         }
@@ -90,15 +85,12 @@ impl<'a> Output<'a> {
         let mut uid = [0; 16];
         disk.fs.random(&mut uid)?;
         let identity = Identity { store: self.shared.store, number, uid: TableUid(uid) };
-        Ok(Half {
-            identity,
-            writer: RunWriter::new(identity),
-            file: disk.dir.create(&FileName::Table(number).temporary())?,
-            written: 0,
-            full_at: None,
-            #[cfg(feature = "bloom")]
-            filter: lsm_bloom::FilterBuilder::new(FILTER_BITS_PER_KEY),
-        })
+        let file = disk.dir.create(&FileName::Table(number).temporary())?;
+        let codec = WriteOptions::of(disk.options.codec);
+        let options = WriteOptions { filter_bits: FILTER_BITS_PER_KEY, ..codec };
+        let writer = RunWriter::new(identity, options)
+            .map_err(|error| Error::internal(file.path(), error.to_string()))?;
+        Ok(Half { identity, writer, file, written: 0, full_at: None })
     }
 
     /// Finishes the current table, if there is one.
@@ -190,17 +182,19 @@ impl Half {
 
     fn finish(self, shared: &Shared) -> Result<(Arc<Table>, TableMeta)> {
         let disk = &shared.disk;
-        let Self { identity, writer, file, mut written, .. } = self;
-        let (bytes, summary) =
+        let Self { identity, writer, file, mut written, full_at: _ } = self;
+        let finished =
             writer.finish().map_err(|error| Error::internal(file.path(), error.to_string()))?;
-        write_chunks(&*file, &mut written, &bytes)?;
+        write_chunks(&*file, &mut written, &finished.bytes)?;
         file.sync()?;
         let name = FileName::Table(identity.number);
         disk.dir.rename(&name.temporary(), &name.name())?;
         #[cfg(feature = "bloom")]
-        write_filter(shared, &identity, self.filter)?;
-        let meta = describe(&summary.meta);
-        Ok((Arc::new(Table::written(disk, summary.meta)?), meta))
+        if let Some(filter) = &finished.filter {
+            write_filter(shared, &identity, filter)?;
+        }
+        let meta = describe(&finished.meta);
+        Ok((Arc::new(Table::written(disk, finished.meta, finished.filter)?), meta))
     }
 }
 
@@ -219,9 +213,9 @@ fn describe(meta: &RunMeta) -> TableMeta {
         number: identity.number,
         uid: identity.uid,
         file_bytes: meta.file_bytes(),
-        entries: properties.entries,
-        tombstones: properties.tombstones,
-        raw_bytes: properties.raw_bytes,
+        entries: properties.counts.entries,
+        tombstones: properties.counts.tombstones,
+        raw_bytes: properties.raw_bytes(),
         lowest_seq: properties.lowest_seq,
         highest_seq: properties.highest_seq,
         first: fence(&properties.smallest).to_vec(),
@@ -231,15 +225,11 @@ fn describe(meta: &RunMeta) -> TableMeta {
 }
 
 #[cfg(feature = "bloom")]
-fn write_filter(
-    shared: &Shared,
-    identity: &Identity,
-    filter: lsm_bloom::FilterBuilder,
-) -> Result<()> {
+fn write_filter(shared: &Shared, identity: &Identity, filter: &lsm_bloom::Filter) -> Result<()> {
     let dir = &shared.disk.dir;
     let name = FileName::Filter(identity.number);
     let file = dir.create(&name.temporary())?;
-    let bytes = filter.build().encode(identity.store.0, identity.uid.0);
+    let bytes = filter.encode(&identity.filter_identity());
     write_chunks(&*file, &mut 0, &bytes)?;
     file.sync()?;
     Ok(dir.rename(&name.temporary(), &name.name())?)
@@ -252,11 +242,13 @@ pub(crate) fn read_filter(disk: &crate::shared::Disk, meta: &RunMeta) -> Option<
     let identity = meta.identity();
     let read = || -> Result<lsm_bloom::Filter> {
         let file = disk.dir.open(&FileName::Filter(identity.number).name(), false)?;
-        if file.len()? > MAX_FILTER_BYTES_PER_KEY.saturating_mul(meta.properties().entries + 64) {
+        if file.len()?
+            > MAX_FILTER_BYTES_PER_KEY.saturating_mul(meta.properties().counts.entries + 64)
+        {
             return Err(Error::damaged(file.path(), "longer than any filter of its table"));
         }
         let bytes = lsm_vfs::read_whole(&*file)?;
-        lsm_bloom::Filter::decode(&bytes, identity.store.0, identity.uid.0)
+        lsm_bloom::Filter::decode(&bytes, &identity.filter_identity())
             .map_err(|error| Error::damaged(file.path(), error.to_string()))
     };
     match read() {

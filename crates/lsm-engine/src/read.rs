@@ -21,15 +21,13 @@ impl Shared {
                 return Ok((found.kind == Kind::Put).then(|| found.value.to_vec()));
             }
         }
-        #[cfg(feature = "bloom")]
-        let hash = lsm_bloom::hash(key);
+        let hash = lsm_sstable::hash(key);
         for run in &view.tables.runs {
             let Some(table) = run.table_for(key) else { continue };
-            #[cfg(feature = "bloom")]
             if !table.may_contain(hash) {
                 continue;
             }
-            if let Some(found) = table.get(key)? {
+            if let Some(found) = table.get(key, hash)? {
                 return Ok(found);
             }
         }

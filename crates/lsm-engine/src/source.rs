@@ -3,12 +3,14 @@
 //! A cursor owns what it walks and holds a position - table, block, entry - so it
 //! can live as long as it likes and move between threads.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use lsm_memtable::MemtableCursor;
-use lsm_types::{Cursor, Entry, InternalKey};
+use lsm_sstable::{Block, SstError, range_in};
+use lsm_types::{Cursor, Entry, InternalKey, Kind, SeqNo};
 
-use crate::table::Section;
+use crate::table::BlockBytes;
 use crate::view::{LiveRun, LiveTable};
 use crate::{Error, Result};
 
@@ -131,20 +133,23 @@ impl Cursor for RunCursor {
     }
 
     fn next(&mut self) -> Result<()> {
-        let Some(inside) = &mut self.inside else { return Ok(()) };
+        // An error leaves the cursor nowhere: it must not go on behind a damaged table.
+        let Some(mut inside) = self.inside.take() else { return Ok(()) };
         inside.next()?;
         if !inside.is_somewhere() {
-            self.enter_forward(self.at + 1, InternalKey::first_of(b""))?;
+            return self.enter_forward(self.at + 1, InternalKey::first_of(b""));
         }
+        self.inside = Some(inside);
         Ok(())
     }
 
     fn prev(&mut self) -> Result<()> {
-        let Some(inside) = &mut self.inside else { return Ok(()) };
+        let Some(mut inside) = self.inside.take() else { return Ok(()) };
         inside.prev()?;
         if !inside.is_somewhere() {
-            self.enter_backward(self.at, None)?;
+            return self.enter_backward(self.at, None);
         }
+        self.inside = Some(inside);
         Ok(())
     }
 
@@ -159,68 +164,80 @@ struct TableCursor {
     live: LiveTable,
     reading: Reading,
     place: Option<Place>,
+    /// The key of the entry at the place; blocks store keys in pieces.
+    key: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Place {
     block: usize,
     entry: usize,
+    entries: usize,
+    seq: SeqNo,
+    kind: Kind,
     /// The block's bytes, where they are not read in place.
     held: Option<Arc<[u8]>>,
+    /// Where the block's payload and the value lie: in the held bytes, or else in the
+    /// mapping.
+    payload: Range<usize>,
+    value: Range<usize>,
 }
 
 impl TableCursor {
     fn new(live: LiveTable, reading: Reading) -> Self {
-        Self { live, reading, place: None }
+        Self { live, reading, place: None, key: Vec::new() }
     }
 
     fn is_somewhere(&self) -> bool {
         self.place.is_some()
     }
 
-    /// Goes to an entry of a block, chosen by `choose`, which is shown the block.
+    /// Goes to an entry of a block, chosen by `choose`, which is shown the block. Goes
+    /// nowhere if the entry is outside the live range; `false` if there is no such
+    /// entry in the block.
     fn go(
         &mut self,
         block: usize,
-        choose: impl FnOnce(&lsm_sstable::Block<'_>) -> Result<usize, lsm_sstable::SstError>,
-    ) -> Result<()> {
+        choose: impl FnOnce(&Block<'_>) -> std::result::Result<usize, SstError>,
+    ) -> Result<bool> {
         let table = &self.live.table;
-        let Some(handle) = table.meta().blocks().get(block) else { return Ok(()) };
-        let held = match self.place.take().filter(|place| place.block == block) {
-            Some(place) => place.held,
-            None if self.reading == Reading::Merge => Some(table.read_section(handle)?),
-            None => match table.section(block, handle)? {
-                Section::InPlace(_) => None,
-                Section::Held(bytes) => Some(bytes),
-            },
-        };
-        let place = Place { block, entry: 0, held };
-        let entry = {
-            let opened = self.open(&place)?;
-            let entry = choose(&opened).map_err(|error| table.error(error))?;
-            let found = opened.entry(entry).map_err(|error| table.error(error))?;
-            if found.is_none() {
-                let what = format!("block {block} ends before the key that the index gives it");
-                return Err(Error::damaged(table.path(), what));
+        let Some(handle) = table.meta().block(block) else { return Ok(true) };
+        let same = self.place.take().filter(|place| place.block == block);
+        let (held, payload) = match same {
+            Some(Place { held, payload, .. }) => (held, payload),
+            None => {
+                let bytes = match self.reading {
+                    Reading::Merge => BlockBytes::Held(table.read_block(&handle)?),
+                    Reading::Serve => table.block_bytes(&handle)?,
+                };
+                table.open_block(&handle, bytes.bytes())?;
+                match bytes {
+                    BlockBytes::Held(held) => {
+                        let all = 0..held.len();
+                        (Some(held), all)
+                    }
+                    BlockBytes::InPlace(bytes) => (None, range_in(table.mapped(), bytes)),
+                }
             }
-            found.filter(|found| self.live.live.contains(found.user_key)).map(|_| entry)
         };
-        self.place = entry.map(|entry| Place { entry, ..place });
-        Ok(())
+        let whole = held.as_deref().unwrap_or_else(|| table.mapped());
+        let bytes = whole.get(payload.clone()).unwrap_or_default();
+        let opened = Block::parse(bytes, handle.offset).map_err(|error| table.error(error))?;
+        let entry = choose(&opened).map_err(|error| table.error(error))?;
+        let found = opened.entry(entry).map_err(|error| table.error(error))?;
+        let Some(found) = found else { return Ok(false) };
+        let (seq, kind, entries) = (found.seq, found.kind, opened.len());
+        let value = range_in(whole, found.value);
+        found.join(&mut self.key);
+        if self.live.live.contains(&self.key) {
+            self.place = Some(Place { block, entry, entries, seq, kind, held, payload, value });
+        }
+        Ok(true)
     }
 
-    fn open<'a>(&'a self, place: &'a Place) -> Result<lsm_sstable::Block<'a>> {
-        let table = &self.live.table;
-        let Some(handle) = table.meta().blocks().get(place.block) else {
-            return Err(Error::internal(table.path(), "a cursor behind the last block"));
-        };
-        match &place.held {
-            Some(bytes) => table.open_section(handle, bytes, false),
-            None => match table.section(place.block, handle)? {
-                Section::InPlace(bytes) => table.open_section(handle, bytes, false),
-                Section::Held(_) => Err(Error::internal(table.path(), "a mapping went away")),
-            },
-        }
+    /// Goes to the last entry of a block.
+    fn go_last(&mut self, block: usize) -> Result<()> {
+        self.go(block, |block| Ok(block.len() - 1)).map(drop)
     }
 }
 
@@ -231,10 +248,14 @@ impl Cursor for TableCursor {
         self.place = None;
         let start = self.live.live.start.clone();
         let target = target.max(InternalKey::first_of(&start));
-        match self.live.table.meta().find_block(target) {
-            Some(block) => self.go(block, |block| block.search(target)),
-            None => Ok(()),
+        let Some(mut block) = self.live.table.meta().find_block(target.user_key) else {
+            return Ok(());
+        };
+        // The index names the block by a shortened key: the entry may be in the next.
+        while !self.go(block, |block| block.search(target))? {
+            block += 1;
         }
+        Ok(())
     }
 
     fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<()> {
@@ -245,56 +266,64 @@ impl Cursor for TableCursor {
             (Some(a), Some(b)) => Some(a.min(b)),
             (end, None) | (None, end) => end,
         };
-        let blocks = self.live.table.meta().blocks().len();
-        let found = end.and_then(|end| Some((self.live.table.meta().find_block(end)?, end)));
-        let Some((block, end)) = found else {
-            return self.go(blocks.saturating_sub(1), |block| Ok(block.len() - 1));
+        let blocks = self.live.table.meta().block_count();
+        let found =
+            end.and_then(|end| Some((self.live.table.meta().find_block(end.user_key)?, end)));
+        let Some((mut block, end)) = found else {
+            return self.go_last(blocks.saturating_sub(1));
         };
-        let mut first = false;
-        self.go(block, |block| {
-            let at = block.search(end)?;
-            first = at == 0;
-            Ok(at.saturating_sub(1))
-        })?;
-        if !first {
-            return Ok(());
-        }
-        self.place = None;
-        match block.checked_sub(1) {
-            Some(before) => self.go(before, |block| Ok(block.len() - 1)),
-            None => Ok(()),
+        // From the block that may hold the end on: back from the first entry at or
+        // behind it.
+        loop {
+            let (mut first, mut behind) = (false, false);
+            self.go(block, |block| {
+                let at = block.search(end)?;
+                (first, behind) = (at == 0, at == block.len());
+                Ok(at.saturating_sub(1))
+            })?;
+            if first {
+                self.place = None;
+                return match block.checked_sub(1) {
+                    Some(before) => self.go_last(before),
+                    None => Ok(()),
+                };
+            }
+            // The end may lie in the next block: then that one decides.
+            if !behind || block + 1 >= blocks {
+                return Ok(());
+            }
+            block += 1;
         }
     }
 
     fn next(&mut self) -> Result<()> {
         let Some(place) = &self.place else { return Ok(()) };
         let (block, entry) = (place.block, place.entry);
-        let entries = self.live.table.meta().blocks().get(block).map_or(0, |block| block.entries);
-        if ((entry + 1) as u64) < entries {
-            return self.go(block, |_| Ok(entry + 1));
+        if entry + 1 < place.entries {
+            return self.go(block, |_| Ok(entry + 1)).map(drop);
         }
         self.place = None;
-        self.go(block + 1, |_| Ok(0))
+        self.go(block + 1, |_| Ok(0)).map(drop)
     }
 
     fn prev(&mut self) -> Result<()> {
         let Some(place) = &self.place else { return Ok(()) };
         let (block, entry) = (place.block, place.entry);
         if let Some(before) = entry.checked_sub(1) {
-            return self.go(block, |_| Ok(before));
+            return self.go(block, |_| Ok(before)).map(drop);
         }
         self.place = None;
         match block.checked_sub(1) {
-            Some(before) => self.go(before, |block| Ok(block.len() - 1)),
+            Some(before) => self.go_last(before),
             None => Ok(()),
         }
     }
 
     fn entry(&self) -> Option<Entry<'_>> {
-        let place = self.place.as_ref()?;
-        // `go` has read this very entry, so it decodes; a file that someone changes
-        // under the mapping in between is outside the contract.
-        self.open(place).ok()?.entry(place.entry).ok()?
+        let Place { seq, kind, held, value, .. } = self.place.as_ref()?;
+        let bytes = held.as_deref().unwrap_or_else(|| self.live.table.mapped());
+        let value = bytes.get(value.clone())?;
+        Some(Entry { user_key: &self.key, seq: *seq, kind: *kind, value })
     }
 }
 

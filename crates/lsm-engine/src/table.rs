@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lsm_block_cache::{BlockCache, CacheKey};
 use lsm_manifest::{TableMeta, fence};
-use lsm_sstable::{Block, BlockHandle, FOOTER_BYTES, HEADER_BYTES, Identity, RunMeta};
-use lsm_types::{InternalKey, Kind, StoreId, TableNo};
+use lsm_sstable::{
+    Block, BlockHandle, FOOTER_BYTES, Filter, HEADER_BYTES, Identity, Payload, RunMeta, SstError,
+};
+use lsm_types::{Kind, StoreId, TableNo};
 use lsm_vfs::{File, Map, read_exact_at};
 
 use crate::cleaner::{Cleaner, Garbage};
@@ -20,13 +22,13 @@ use crate::names::FileName;
 use crate::shared::Disk;
 use crate::{Error, Result};
 
-/// The bytes of a block's section.
-pub(crate) enum Section<'a> {
+/// The payload of a block: in the mapping, or held.
+pub(crate) enum BlockBytes<'a> {
     InPlace(&'a [u8]),
     Held(Arc<[u8]>),
 }
 
-impl Section<'_> {
+impl BlockBytes<'_> {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::InPlace(bytes) => bytes,
@@ -65,8 +67,8 @@ pub(crate) struct Table {
     file: Arc<dyn File>,
     map: Option<Map>,
     verified: Verified,
-    #[cfg(feature = "bloom")]
-    filter: Option<lsm_bloom::Filter>,
+    /// None without the feature `bloom`.
+    filter: Option<Filter>,
     cache: Arc<BlockCache>,
     cleaner: Cleaner,
     /// Set once no version holds the table any more: its files go with it.
@@ -98,8 +100,8 @@ impl Table {
             return Err(Error::damaged(&path, what));
         }
         let properties = meta.properties();
-        let same = (properties.entries, properties.tombstones)
-            == (expected.entries, expected.tombstones)
+        let counts = properties.counts;
+        let same = (counts.entries, counts.tombstones) == (expected.entries, expected.tombstones)
             && fence(&properties.smallest) == expected.first
             && fence(&properties.largest) == expected.last
             && properties.highest_seq == expected.highest_seq;
@@ -109,22 +111,31 @@ impl Table {
                 "its counts or bounds are not those in the manifest",
             ));
         }
-        Ok(Self::assemble(disk, meta, file, false))
+        #[cfg(feature = "bloom")]
+        let filter = crate::output::read_filter(disk, &meta);
+        #[cfg(not(feature = "bloom"))]
+        let filter = None;
+        Ok(Self::assemble(disk, meta, file, filter, false))
     }
 
-    /// A table that this process has just written.
-    pub(crate) fn written(disk: &Disk, meta: RunMeta) -> Result<Self> {
+    /// A table that this process has just written, with its filter.
+    pub(crate) fn written(disk: &Disk, meta: RunMeta, filter: Option<Filter>) -> Result<Self> {
         let file = disk.dir.open(&FileName::Table(meta.identity().number).name(), false)?;
-        Ok(Self::assemble(disk, meta, file, true))
+        Ok(Self::assemble(disk, meta, file, filter, true))
     }
 
-    fn assemble(disk: &Disk, meta: RunMeta, file: Arc<dyn File>, written_here: bool) -> Self {
+    fn assemble(
+        disk: &Disk,
+        meta: RunMeta,
+        file: Arc<dyn File>,
+        filter: Option<Filter>,
+        written_here: bool,
+    ) -> Self {
         // A file system that cannot map is no error: blocks are then read by calls.
         let map = disk.options.mmap_reads.then(|| file.map(meta.file_bytes()).ok()).flatten();
         Self {
-            verified: Verified::new(meta.blocks().len(), written_here),
-            #[cfg(feature = "bloom")]
-            filter: crate::output::read_filter(disk, &meta),
+            verified: Verified::new(meta.block_count(), written_here),
+            filter,
             path: file.path().to_path_buf(),
             meta,
             file,
@@ -152,66 +163,78 @@ impl Table {
         self.removed.store(true, Ordering::Release);
     }
 
-    pub(crate) fn error(&self, error: lsm_sstable::SstError) -> Error {
+    pub(crate) fn error(&self, error: SstError) -> Error {
         Error::table(&self.path, error)
     }
 
-    /// The section of block `number`, verified as the head of this file says.
-    pub(crate) fn section(&self, number: usize, handle: &BlockHandle) -> Result<Section<'_>> {
+    /// The payload of a block, verified as the head of this file says.
+    pub(crate) fn block_bytes(&self, handle: &BlockHandle) -> Result<BlockBytes<'_>> {
+        let number = handle.number as usize;
+        let key = CacheKey { file: self.number().get(), offset: handle.offset };
         if let Some(map) = &self.map {
             let end = handle.offset.saturating_add(handle.len) as usize;
-            let bytes = map.bytes().get(handle.offset as usize..end).unwrap_or_default();
-            if !self.verified.get(number) {
-                self.open_section(handle, bytes, true)?;
+            let section = map.bytes().get(handle.offset as usize..end).unwrap_or_default();
+            let verified = self.verified.get(number);
+            let payload = self.meta.open_block(handle, section, !verified);
+            let payload = payload.map_err(|error| self.error(error))?;
+            if !verified {
                 self.verified.set(number);
             }
-            return Ok(Section::InPlace(bytes));
+            match payload {
+                Payload::Plain(bytes) => return Ok(BlockBytes::InPlace(bytes)),
+                Payload::Packed(_) => {}
+            }
+            if let Some(bytes) = self.cache.get(key) {
+                return Ok(BlockBytes::Held(bytes));
+            }
+            let bytes: Arc<[u8]> = payload.unpack().map_err(|error| self.error(error))?.into();
+            self.cache.insert(key, Arc::clone(&bytes));
+            return Ok(BlockBytes::Held(bytes));
         }
-        let key = CacheKey { file: self.number().get(), offset: handle.offset };
         if let Some(bytes) = self.cache.get(key) {
-            return Ok(Section::Held(bytes));
+            return Ok(BlockBytes::Held(bytes));
         }
-        let bytes = self.read_section(handle)?;
+        let bytes = self.read_block(handle)?;
         self.cache.insert(key, Arc::clone(&bytes));
-        Ok(Section::Held(bytes))
+        Ok(BlockBytes::Held(bytes))
     }
 
-    /// The section of a block, read from the disk and verified.
-    pub(crate) fn read_section(&self, handle: &BlockHandle) -> Result<Arc<[u8]>> {
-        let mut bytes = vec![0; handle.len as usize];
-        read_exact_at(&*self.file, handle.offset, &mut bytes)?;
-        self.open_section(handle, &bytes, true)?;
-        Ok(bytes.into())
+    /// The payload of a block, read from the disk and verified.
+    pub(crate) fn read_block(&self, handle: &BlockHandle) -> Result<Arc<[u8]>> {
+        let mut section = vec![0; handle.len as usize];
+        read_exact_at(&*self.file, handle.offset, &mut section)?;
+        let payload = self.meta.open_block(handle, &section, true);
+        Ok(payload.and_then(Payload::unpack).map_err(|error| self.error(error))?.into())
     }
 
-    pub(crate) fn open_section<'a>(
+    /// The mapped bytes of the table; none where it is not mapped.
+    pub(crate) fn mapped(&self) -> &[u8] {
+        self.map.as_ref().map_or(&[], |map| map.bytes())
+    }
+
+    pub(crate) fn open_block<'a>(
         &self,
         handle: &BlockHandle,
-        bytes: &'a [u8],
-        verify: bool,
+        payload: &'a [u8],
     ) -> Result<Block<'a>> {
-        self.meta.open_block(handle, bytes, verify).map_err(|error| self.error(error))
+        self.meta.parse_block(handle, payload).map_err(|error| self.error(error))
     }
 
     /// Whether the table may hold the key with this hash, as far as its filter
     /// knows.
-    #[cfg(feature = "bloom")]
     pub(crate) fn may_contain(&self, hash: u64) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
     }
 
-    /// The newest version of `user_key` in the table, a tombstone as `None` inside.
-    pub(crate) fn get(&self, user_key: &[u8]) -> Result<Option<Option<Vec<u8>>>> {
-        let target = InternalKey::first_of(user_key);
-        let Some(number) = self.meta.find_block(target) else { return Ok(None) };
-        let Some(handle) = self.meta.blocks().get(number) else { return Ok(None) };
-        let section = self.section(number, handle)?;
-        let block = self.open_section(handle, section.bytes(), false)?;
-        let found = block
-            .search(target)
-            .and_then(|at| block.entry(at))
-            .map_err(|error| self.error(error))?;
-        Ok(found.filter(|entry| entry.user_key == user_key).map(|entry| match entry.kind {
+    /// The newest version of `user_key`, whose hash is `hash`, in the table; a
+    /// tombstone as `None` inside.
+    pub(crate) fn get(&self, user_key: &[u8], hash: u64) -> Result<Option<Option<Vec<u8>>>> {
+        let Some(number) = self.meta.find_block(user_key) else { return Ok(None) };
+        let Some(handle) = self.meta.block(number) else { return Ok(None) };
+        let bytes = self.block_bytes(&handle)?;
+        let block = self.open_block(&handle, bytes.bytes())?;
+        let found = block.find(user_key, hash).map_err(|error| self.error(error))?;
+        Ok(found.map(|(_, entry)| match entry.kind {
             Kind::Put => Some(entry.value.to_vec()),
             Kind::Delete => None,
         }))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lsm_engine::{Batch, Engine, Options, Scan, ScanRange};
 use lsm_manifest::{EditOp, Span, frame, recover, slot_offset};
+use lsm_sstable::Codec;
 use lsm_testkit::{Generator, Key, Model, Shape, SimDisk, Store, Value, drive};
 use lsm_vfs::Name;
 
@@ -83,8 +84,11 @@ fn random_histories_equal_a_map_however_tables_are_read_and_cut() {
         for block_cache_capacity in [0, 4 << 10, 8 << 20] {
             for table_bytes in [1, 3 << 10, 16 << 20] {
                 seed += 1;
+                // Half of the stores compress their blocks, in builds that can.
+                let packed = cfg!(feature = "lz4") && seed % 2 == 0;
+                let codec = if packed { Codec::Lz4 } else { Codec::Plain };
                 let options =
-                    Options { mmap_reads, block_cache_capacity, table_bytes, ..options() };
+                    Options { mmap_reads, block_cache_capacity, table_bytes, codec, ..options() };
                 let mut store = EngineStore::open(&SimDisk::new(seed), options.clone());
                 let shape = Shape { keys: 200, value_bytes: 200, ..Shape::default() };
                 let mut generator = Generator::new(seed, shape);
@@ -110,6 +114,30 @@ fn one_run(block_cache_capacity: usize) -> (SimDisk, EngineStore) {
     }
     store.reopen().unwrap();
     (disk, store)
+}
+
+#[cfg(feature = "lz4")]
+#[test]
+fn compressed_blocks_are_unpacked_once_and_kept() {
+    for mmap_reads in [true, false] {
+        let options =
+            Options { mmap_reads, codec: Codec::Lz4, memtable_capacity: 1 << 20, ..options() };
+        let mut store = EngineStore::open(&SimDisk::new(1), options);
+        for n in 0..2_000 {
+            store.engine().put(format!("k{n:04}").as_bytes(), &[1; 100]).unwrap();
+        }
+        store.reopen().unwrap();
+        let bytes: u64 = store.engine().stats().levels.iter().map(|level| level.bytes).sum();
+        assert!(bytes < 60_000, "{bytes} bytes for 208,000");
+        let hits = || {
+            assert_eq!(store.engine().get(b"k1234").unwrap(), Some(vec![1; 100]));
+            store.engine().stats().cache_hits
+        };
+        let first = hits();
+        assert_eq!(hits(), first + 1);
+        let rows = store.scan((Bound::Unbounded, Bound::Unbounded)).unwrap();
+        assert_eq!(rows.rev().filter(|(_, value)| *value == [1; 100]).count(), 2_000);
+    }
 }
 
 #[test]

@@ -1,129 +1,303 @@
-//! A data block: entries that can be reached by their number.
+//! A data block: entries that are found by hash, by order, or by number.
 //!
 //! ```text
-//! 0       4   n, the number of entries, at least 1
-//! 4       4n  where each entry begins, counted from the end of these offsets
-//! 4+4n    ..  entries:
-//!             key length varint | value length varint | sequence varint
-//!             | kind u8 | key | value
+//!  0   1  n, the number of entries, 1 to 253
+//!  1   1  w, the width in bytes of a sequence delta, 0 to 7
+//!  2   2  b, the number of hash buckets
+//!  4   4  p, the length of the common prefix
+//!  8   8  base, the lowest sequence number
+//! 16   p  the prefix that all keys share
+//!  .   b  buckets: the number of an entry, 255 = empty
+//!  .  4n  heads: four bytes of each key behind the prefix, zero-padded, big-endian
+//!  .  2n  offsets: where each entry begins, counted from the first
+//!  .      entries: kind u8 | suffix length varint | delta, w bytes | suffix | value
 //! ```
 //!
-//! Entries stand in order without gaps, so a search halves the offsets and both
-//! directions cost the same.
+//! # Invariants
+//!
+//! * A block has at most 65,535 bytes, or one entry: offsets fit two bytes.
+//! * Heads only order: equal heads are settled by the rest of the key, then by its
+//!   length. A key without the prefix lies before or behind all entries.
+//! * Each distinct key is in one bucket, under the number of its newest entry here:
+//!   the slot that its hash names, or the next free one. One bucket is always empty.
+//! * An entry ends where the next begins, so both directions cost the same.
+//! * Every number is checked before it is used to slice: bytes may be forged, or
+//!   change under a mapping.
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::fmt;
+use core::ops::Range;
 
 use lsm_types::{Entry, InternalKey, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES, SeqNo, decode};
 
 use crate::SstError;
 
-/// Collects the entries of a block.
-#[derive(Debug, Default)]
-pub(crate) struct BlockBuilder {
-    offsets: Vec<u32>,
-    entries: Vec<u8>,
+/// The most entries of a block: they are numbered in a byte. Durable.
+pub(crate) const MAX_ENTRIES: usize = 253;
+/// The longest payload of a block of several entries. Durable.
+pub(crate) const MAX_BYTES: usize = 65_535;
+/// The fixed fields before the prefix. Durable.
+pub(crate) const FIELDS: usize = 16;
+/// The bucket that names no entry. Durable.
+pub(crate) const EMPTY_BUCKET: u8 = 255;
+/// The widest sequence delta in bytes: sequence numbers have 56 bits. Durable.
+pub(crate) const MAX_DELTA_BYTES: usize = 7;
+
+/// The first four bytes of what a key has behind the prefix.
+pub(crate) fn head(suffix: &[u8]) -> u32 {
+    if let Some(head) = suffix.first_chunk::<4>() {
+        return u32::from_be_bytes(*head);
+    }
+    let padded = suffix.iter().zip([24, 16, 8]);
+    padded.fold(0, |head, (byte, shift)| head | u32::from(*byte) << shift)
 }
 
-impl BlockBuilder {
-    pub(crate) fn push(&mut self, entry: &Entry<'_>) {
-        self.offsets.push(self.entries.len() as u32);
-        let out = &mut self.entries;
-        decode::put_varint(out, entry.user_key.len() as u64);
-        decode::put_varint(out, entry.value.len() as u64);
-        decode::put_varint(out, entry.seq.get());
-        out.push(entry.kind.to_byte());
-        out.extend_from_slice(entry.user_key);
-        out.extend_from_slice(entry.value);
-    }
+/// Where the search for a key's bucket begins.
+pub(crate) fn slot(hash: u64, buckets: usize) -> usize {
+    ((u64::from(hash as u32) * buckets as u64) >> 32) as usize
+}
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.offsets.len()
-    }
-
-    /// How long the payload would be with one more entry of these sizes.
-    pub(crate) fn bytes_with(&self, key: usize, value: usize) -> usize {
-        // Two lengths of at most five bytes, a sequence of eight, a kind, an offset.
-        self.entries.len() + key + value + 5 + 5 + 8 + 1 + 4 * (self.offsets.len() + 2)
-    }
-
-    /// The payload; the builder is empty afterwards.
-    pub(crate) fn finish(&mut self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(4 + 4 * self.offsets.len() + self.entries.len());
-        out.extend_from_slice(&(self.offsets.len() as u32).to_le_bytes());
-        self.offsets.drain(..).for_each(|at| out.extend_from_slice(&at.to_le_bytes()));
-        out.append(&mut self.entries);
-        out
-    }
+/// Where `part`, a slice of `whole`, lies in it: for readers that keep places rather
+/// than borrows.
+#[must_use]
+pub fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    start..start + part.len()
 }
 
 /// A data block, read where it lies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Block<'a> {
-    offsets: &'a [u8],
+    prefix: &'a [u8],
+    buckets: &'a [u8],
+    heads: &'a [[u8; 4]],
+    offsets: &'a [[u8; 2]],
     entries: &'a [u8],
-    /// Where the block stands in its table, for messages.
+    base: u64,
+    delta_bytes: usize,
+    /// Where the block's section stands in its table, for messages.
     at: u64,
 }
 
+/// One entry of a block. Its key is in two pieces, as the block stores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockEntry<'a> {
+    /// What the key shares with all keys of the block.
+    pub prefix: &'a [u8],
+    /// The rest of the key.
+    pub suffix: &'a [u8],
+    /// When it was written.
+    pub seq: SeqNo,
+    /// What it does to the key.
+    pub kind: Kind,
+    /// The value; empty for a tombstone.
+    pub value: &'a [u8],
+}
+
+impl<'a> BlockEntry<'a> {
+    /// The key's length in bytes.
+    #[must_use]
+    pub const fn key_len(&self) -> usize {
+        self.prefix.len() + self.suffix.len()
+    }
+
+    /// The key, put together.
+    #[must_use]
+    pub fn to_key(&self) -> Vec<u8> {
+        [self.prefix, self.suffix].concat()
+    }
+
+    /// How the key stands to another one.
+    #[must_use]
+    pub fn cmp_key(&self, other: &[u8]) -> Ordering {
+        match other.split_at_checked(self.prefix.len()) {
+            Some((head, rest)) => self.prefix.cmp(head).then_with(|| self.suffix.cmp(rest)),
+            None => self.prefix.cmp(other).then(Ordering::Greater),
+        }
+    }
+
+    /// The entry with its key written to `buffer`.
+    pub fn join<'b>(&self, buffer: &'b mut Vec<u8>) -> Entry<'b>
+    where
+        'a: 'b,
+    {
+        buffer.clear();
+        buffer.extend_from_slice(self.prefix);
+        buffer.extend_from_slice(self.suffix);
+        Entry { user_key: buffer, seq: self.seq, kind: self.kind, value: self.value }
+    }
+}
+
 impl<'a> Block<'a> {
-    /// A block over the payload of the section at `at`.
-    pub(crate) fn new(payload: &'a [u8], at: u64) -> Result<Self, SstError> {
-        let split = || {
-            let mut input = payload;
-            let count = decode::u32(&mut input)?;
-            let offsets = decode::slice(&mut input, (count as usize).checked_mul(4)?)?;
-            (count > 0).then_some(Self { offsets, entries: input, at })
-        };
-        split().ok_or_else(|| SstError::damaged(at, "a block's offsets", "too few bytes"))
+    /// A block over the unpacked payload of the section at `at`.
+    ///
+    /// # Errors
+    ///
+    /// When the payload has no room for what its first bytes announce.
+    #[inline]
+    pub fn parse(payload: &'a [u8], at: u64) -> Result<Self, SstError> {
+        match Self::split(payload, at) {
+            Some(block) => Ok(block),
+            None => Err(Self::refuse(payload, at)),
+        }
+    }
+
+    #[inline]
+    fn split(payload: &'a [u8], at: u64) -> Option<Self> {
+        let (fields, rest) = payload.split_first_chunk::<FIELDS>()?;
+        let fields = u128::from_le_bytes(*fields);
+        let (n, delta_bytes) = (fields as u8 as usize, (fields >> 8) as u8 as usize);
+        let buckets = (fields >> 16) as u16 as usize;
+        let (prefix, rest) = rest.split_at_checked((fields >> 32) as u32 as usize)?;
+        let (buckets, rest) = rest.split_at_checked(buckets)?;
+        let (heads, rest) = rest.split_at_checked(4 * n)?;
+        let (offsets, entries) = rest.split_at_checked(2 * n)?;
+        let (heads, offsets) = (heads.as_chunks().0, offsets.as_chunks().0);
+        let sound = n > 0
+            && n <= MAX_ENTRIES
+            && buckets.len() > 1
+            && delta_bytes <= MAX_DELTA_BYTES
+            && (payload.len() <= MAX_BYTES || n == 1);
+        let base = (fields >> 64) as u64;
+        let block = Self { prefix, buckets, heads, offsets, entries, base, delta_bytes, at };
+        (sound && base <= SeqNo::MAX.get() && block.offset(0) == Some(0)).then_some(block)
+    }
+
+    #[cold]
+    fn refuse(payload: &[u8], at: u64) -> SstError {
+        let fields = payload.first_chunk::<8>().copied().unwrap_or_default();
+        let [n, w, ..] = fields;
+        let fields = u64::from_le_bytes(fields);
+        let (buckets, prefix) = ((fields >> 16) as u16, fields >> 32);
+        let found = format!(
+            "{} bytes announcing {n} entries, {w}-byte deltas, {buckets} buckets, \
+             a prefix of {prefix} bytes",
+            payload.len()
+        );
+        SstError::damaged(at, "a block that holds what its first bytes announce", found)
     }
 
     /// How many entries there are; at least one.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a block is never empty")]
     pub const fn len(&self) -> usize {
-        self.offsets.len() / 4
+        self.heads.len()
+    }
+
+    /// What all keys of the block begin with.
+    #[must_use]
+    pub const fn prefix(&self) -> &'a [u8] {
+        self.prefix
+    }
+
+    fn offset(&self, number: usize) -> Option<usize> {
+        self.offsets.get(number).map(|offset| u16::from_le_bytes(*offset) as usize)
+    }
+
+    #[cold]
+    fn bad_entry(&self, number: usize) -> SstError {
+        let expected = format!("entry {number} of the block");
+        SstError::damaged(self.at, expected, "bytes that are none")
     }
 
     /// Entry `number`, counted from zero; `None` behind the last.
     ///
     /// # Errors
     ///
-    /// When the bytes are no entry.
-    pub fn entry(&self, number: usize) -> Result<Option<Entry<'a>>, SstError> {
-        if number >= self.len() {
-            return Ok(None);
-        }
-        let damaged = || {
-            let found = format!("other bytes at entry {number}");
-            SstError::damaged(self.at, "an entry", found)
-        };
-        let begin = self.offset(number).ok_or_else(damaged)?;
+    /// When the bytes are no entry, or one of a kind that a later version knows.
+    #[inline]
+    pub fn entry(&self, number: usize) -> Result<Option<BlockEntry<'a>>, SstError> {
+        let Some(begin) = self.offset(number) else { return Ok(None) };
         let end = self.offset(number + 1).unwrap_or(self.entries.len());
-        let mut input = self.entries.get(begin..end).ok_or_else(damaged)?;
-        let mut lengths = || {
-            let key = usize::try_from(decode::varint(&mut input)?).ok()?;
-            let value = usize::try_from(decode::varint(&mut input)?).ok()?;
-            let seq = SeqNo::new(decode::varint(&mut input)?)?;
-            Some((key, value, seq, decode::u8(&mut input)?))
-        };
-        let (key, value, seq, kind) = lengths().ok_or_else(damaged)?;
-        let kind = Kind::from_byte(kind).map_err(|error| SstError::kind(self.at, error))?;
-        let user_key = decode::slice(&mut input, key).ok_or_else(damaged)?;
-        if input.len() != value || key > MAX_KEY_BYTES || value > MAX_VALUE_BYTES {
-            return Err(damaged());
+        match self.split_entry(begin..end) {
+            Some((2, entry)) => Ok(Some(entry)),
+            Some((1, entry)) if entry.value.is_empty() => {
+                Ok(Some(BlockEntry { kind: Kind::Delete, ..entry }))
+            }
+            Some((kind, _)) => Err(self.bad_kind(kind, number)),
+            None => Err(self.bad_entry(number)),
         }
-        Ok(Some(Entry { user_key, seq, kind, value: input }))
     }
 
-    fn offset(&self, number: usize) -> Option<usize> {
-        let at = number.checked_mul(4)?;
-        let mut input = self.offsets.get(at..)?;
-        Some(decode::u32(&mut input)? as usize)
+    /// The entry in `range`, as if it were a put, and its kind.
+    #[inline]
+    fn split_entry(&self, range: Range<usize>) -> Option<(u8, BlockEntry<'a>)> {
+        let bytes = self.entries.get(range)?;
+        let (&[kind, short], mut rest) = bytes.split_first_chunk::<2>()?;
+        let suffix = if short < 0x80 {
+            short as usize
+        } else {
+            rest = bytes.get(1..)?;
+            usize::try_from(decode::varint(&mut rest)?).ok()?
+        };
+        let delta = match rest.first_chunk::<8>() {
+            Some(bytes) => u64::from_le_bytes(*bytes) & ((1 << (8 * self.delta_bytes)) - 1),
+            None => {
+                let bytes = rest.get(..self.delta_bytes)?;
+                bytes.iter().rev().fold(0, |delta, byte| delta << 8 | u64::from(*byte))
+            }
+        };
+        let (suffix, value) = rest.get(self.delta_bytes..)?.split_at_checked(suffix)?;
+        let seq = SeqNo::new(self.base + delta)?;
+        let fits =
+            self.prefix.len() + suffix.len() <= MAX_KEY_BYTES && value.len() <= MAX_VALUE_BYTES;
+        let entry = BlockEntry { prefix: self.prefix, suffix, seq, kind: Kind::Put, value };
+        fits.then_some((kind, entry))
+    }
+
+    #[cold]
+    fn bad_kind(&self, kind: u8, number: usize) -> SstError {
+        match Kind::from_byte(kind) {
+            Err(error) => SstError::kind(self.at, error),
+            // A tombstone with a value.
+            Ok(_) => self.bad_entry(number),
+        }
+    }
+
+    /// All entries in order, from either end.
+    pub fn iter(&self) -> BlockIter<'a> {
+        BlockIter { block: *self, numbers: 0..self.len() }
+    }
+
+    /// How `key` stands to the keys of the block: what it has behind the prefix, or
+    /// where it lies if it does not begin with it.
+    #[inline]
+    fn behind_prefix<'k>(&self, key: &'k [u8]) -> Result<&'k [u8], Ordering> {
+        match key.split_at_checked(self.prefix.len()) {
+            Some((head, rest)) if head == self.prefix => Ok(rest),
+            Some((head, _)) => Err(head.cmp(self.prefix)),
+            None if key > self.prefix => Err(Ordering::Greater),
+            None => Err(Ordering::Less),
+        }
+    }
+
+    /// The newest entry of `key` and its number, found by the key's
+    /// [`hash`](lsm_bloom::hash); `None` if the block has none.
+    ///
+    /// # Errors
+    ///
+    /// When an entry on the way cannot be read.
+    #[inline]
+    pub fn find(&self, key: &[u8], hash: u64) -> Result<Option<(usize, BlockEntry<'a>)>, SstError> {
+        let Ok(suffix) = self.behind_prefix(key) else { return Ok(None) };
+        let head = head(suffix).to_be_bytes();
+        let first = slot(hash, self.buckets.len());
+        let (before, from) = self.buckets.split_at_checked(first).unwrap_or((self.buckets, &[]));
+        for &bucket in from.iter().chain(before) {
+            if bucket == EMPTY_BUCKET {
+                break;
+            }
+            let number = bucket as usize;
+            if self.heads.get(number).is_some_and(|other| *other == head)
+                && let Some(entry) = self.entry(number)?
+                && entry.suffix == suffix
+            {
+                return Ok(Some((number, entry)));
+            }
+        }
+        Ok(None)
     }
 
     /// The number of the first entry at or after `target`, [`len`](Block::len) if
@@ -133,14 +307,136 @@ impl<'a> Block<'a> {
     ///
     /// When an entry on the way cannot be read.
     pub fn search(&self, target: InternalKey<'_>) -> Result<usize, SstError> {
-        let (mut low, mut high) = (0, self.len());
+        let suffix = match self.behind_prefix(target.user_key) {
+            Ok(suffix) => suffix,
+            Err(Ordering::Greater) => return Ok(self.len()),
+            Err(_) => return Ok(0),
+        };
+        let wanted = head(suffix);
+        let mut low = self.heads.partition_point(|head| u32::from_be_bytes(*head) < wanted);
+        let same = self.heads.get(low..).unwrap_or_default();
+        // Most often one head is equal, or none.
+        let same = match same {
+            [_, second, ..] if u32::from_be_bytes(*second) == wanted => {
+                same.partition_point(|head| u32::from_be_bytes(*head) == wanted)
+            }
+            [first, ..] => usize::from(u32::from_be_bytes(*first) == wanted),
+            [] => 0,
+        };
+        let mut high = low + same;
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.entry(middle)? {
-                Some(entry) if entry.key() < target => low = middle + 1,
-                _ => high = middle,
+            let Some(entry) = self.entry(middle)? else { break };
+            let order = entry.suffix.cmp(suffix).then_with(|| target.seq.cmp(&entry.seq));
+            if order == Ordering::Less {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
         Ok(low)
     }
+
+    /// Whether heads, buckets, prefix, base and width are what the entries ask for,
+    /// and the entries ascend. `before` is the entry before the block's first.
+    pub(crate) fn validate(&self, before: Option<InternalKey<'_>>) -> Result<(), SstError> {
+        let fail = |expected: &str, found: &str| Err(SstError::damaged(self.at, expected, found));
+        let (mut key, mut last) = (Vec::new(), before.map(|key| (key.user_key.to_vec(), key.seq)));
+        let mut expected = alloc::vec![EMPTY_BUCKET; self.buckets.len()];
+        let (mut lowest, mut highest, mut distinct) = (SeqNo::MAX, SeqNo::ZERO, 0);
+        let mut first_suffix: &[u8] = &[];
+        for number in 0..self.len() {
+            let Some(entry) = self.entry(number)? else { break };
+            let joined = entry.join(&mut key);
+            let newest = last.as_ref().is_none_or(|(key, _)| key != joined.user_key);
+            let below = |(key, seq): &(Vec<u8>, SeqNo)| {
+                InternalKey { user_key: key, seq: *seq } >= joined.key()
+            };
+            if last.as_ref().is_some_and(below) {
+                return fail(
+                    "ascending entries",
+                    &format!("entry {number} not above the one before"),
+                );
+            }
+            if self.heads.get(number) != Some(&head(entry.suffix).to_be_bytes()) {
+                return fail("the head of each key", &format!("another one at entry {number}"));
+            }
+            if newest || number == 0 {
+                distinct += 1;
+                if !claim_bucket(&mut expected, lsm_bloom::hash(joined.user_key), number as u8) {
+                    return fail("a free hash bucket", "none");
+                }
+            }
+            if number == 0 {
+                first_suffix = entry.suffix;
+            }
+            (lowest, highest) = (lowest.min(entry.seq), highest.max(entry.seq));
+            last = Some((joined.user_key.to_vec(), joined.seq));
+        }
+        let last_suffix = self.entry(self.len() - 1)?.map_or(&[][..], |entry| entry.suffix);
+        if common_prefix(first_suffix, last_suffix) > 0 {
+            return fail("the longest common prefix", "a shorter one");
+        }
+        if expected != self.buckets || distinct >= self.buckets.len() {
+            return fail("the hash buckets of the keys", "others");
+        }
+        if lowest.get() != self.base || delta_width(highest.get() - self.base) != self.delta_bytes {
+            return fail("the lowest sequence number and the least width", "others");
+        }
+        Ok(())
+    }
 }
+
+/// Puts an entry into the first free bucket from its slot on; `false` if none is free.
+pub(crate) fn claim_bucket(buckets: &mut [u8], hash: u64, number: u8) -> bool {
+    let (before, from) = buckets.split_at_mut(slot(hash, buckets.len()));
+    let free = from.iter_mut().chain(before).find(|bucket| **bucket == EMPTY_BUCKET);
+    free.map(|bucket| *bucket = number).is_some()
+}
+
+/// The bytes that it takes to write `delta`.
+pub(crate) const fn delta_width(delta: u64) -> usize {
+    (u64::BITS - delta.leading_zeros()).div_ceil(8) as usize
+}
+
+/// How many bytes two keys have in common at their beginning.
+pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let chunks = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count() * 8;
+    let rest = a.iter().zip(b).skip(chunks);
+    chunks + rest.take_while(|(a, b)| a == b).count()
+}
+
+impl fmt::Debug for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").field("at", &self.at).field("entries", &self.len()).finish()
+    }
+}
+
+/// The entries of a block; see [`Block::iter`].
+#[derive(Clone, Debug)]
+pub struct BlockIter<'a> {
+    block: Block<'a>,
+    numbers: Range<usize>,
+}
+
+impl<'a> Iterator for BlockIter<'a> {
+    type Item = Result<BlockEntry<'a>, SstError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.block.entry(self.numbers.next()?).transpose()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.numbers.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for BlockIter<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.block.entry(self.numbers.next_back()?).transpose()
+    }
+}
+
+impl ExactSizeIterator for BlockIter<'_> {}

@@ -8,7 +8,8 @@ use thiserror::Error;
 /// Bytes that are no table of ours, or a damaged one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SstError {
-    /// A version or codec that this build does not read.
+    /// Bytes that may be sound, for another build: a version, a feature, a property, a
+    /// codec or a kind that this one does not know, or LZ4 without the feature `lz4`.
     #[error("at byte {offset}: {what}")]
     Unsupported {
         /// Where.

@@ -1,161 +1,20 @@
-//! What is known of a table without its data: index and properties.
-//!
-//! ```text
-//! index entry, one a block:
-//!   offset varint | length varint | entries varint | last key: bytes
-//!   | last sequence varint
-//!
-//! properties, each a tag, a length and bytes; unknown tags are passed over:
-//!    1 entries varint           6 smallest key
-//!    2 tombstones varint        7 largest key
-//!    3 hidden versions varint   8 lowest sequence varint
-//!    4 raw bytes varint         9 highest sequence varint
-//!    5 blocks varint           10 smallest expiry (reserved), 11 largest (reserved)
-//! ```
+//! What is known of a table without its data: identity, index and properties.
 
 use alloc::format;
 use alloc::vec::Vec;
 
-use lsm_types::{InternalKey, MAX_KEY_BYTES, SeqNo, decode};
-
+use crate::index::{BlockHandle, Counts, Index};
 use crate::layout::{self, Footer};
-use crate::{Block, FOOTER_BYTES, HEADER_BYTES, Identity, SECTION_HEADER, SstError};
-
-/// Where a block lies and how far it reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockHandle {
-    /// Where its section begins.
-    pub offset: u64,
-    /// How long its section is, frame included.
-    pub len: u64,
-    /// How many entries it holds.
-    pub entries: u64,
-    /// The key of its last entry.
-    pub last_key: Vec<u8>,
-    /// The sequence number of its last entry.
-    pub last_seq: SeqNo,
-}
-
-impl BlockHandle {
-    /// The place of its last entry.
-    #[must_use]
-    pub fn last(&self) -> InternalKey<'_> {
-        InternalKey { user_key: &self.last_key, seq: self.last_seq }
-    }
-}
-
-/// Counts and bounds over a whole table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Properties {
-    /// All entries.
-    pub entries: u64,
-    /// Those of them that are tombstones.
-    pub tombstones: u64,
-    /// Those of them that are older versions of the key before them.
-    pub hidden: u64,
-    /// Bytes of keys and values.
-    pub raw_bytes: u64,
-    /// Data blocks.
-    pub blocks: u64,
-    /// The smallest key.
-    pub smallest: Vec<u8>,
-    /// The largest key.
-    pub largest: Vec<u8>,
-    /// The lowest sequence number.
-    pub lowest_seq: SeqNo,
-    /// The highest sequence number.
-    pub highest_seq: SeqNo,
-}
-
-impl Properties {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut number = |tag, value| {
-            let mut bytes = Vec::new();
-            decode::put_varint(&mut bytes, value);
-            put_property(&mut out, tag, &bytes);
-        };
-        number(1, self.entries);
-        number(2, self.tombstones);
-        number(3, self.hidden);
-        number(4, self.raw_bytes);
-        number(5, self.blocks);
-        number(8, self.lowest_seq.get());
-        number(9, self.highest_seq.get());
-        put_property(&mut out, 6, &self.smallest);
-        put_property(&mut out, 7, &self.largest);
-        out
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut input = bytes;
-        let mut found = Self::default();
-        while !input.is_empty() {
-            let tag = decode::varint(&mut input)?;
-            let value = decode::bytes(&mut input, MAX_KEY_BYTES)?;
-            let number = || decode::varint(&mut &*value);
-            match tag {
-                1 => found.entries = number()?,
-                2 => found.tombstones = number()?,
-                3 => found.hidden = number()?,
-                4 => found.raw_bytes = number()?,
-                5 => found.blocks = number()?,
-                6 => found.smallest = value.to_vec(),
-                7 => found.largest = value.to_vec(),
-                8 => found.lowest_seq = SeqNo::new(number()?)?,
-                9 => found.highest_seq = SeqNo::new(number()?)?,
-                _ => {}
-            }
-        }
-        Some(found)
-    }
-}
-
-fn put_property(out: &mut Vec<u8>, tag: u64, value: &[u8]) {
-    decode::put_varint(out, tag);
-    decode::put_bytes(out, value);
-}
-
-pub(crate) fn encode_index(blocks: &[BlockHandle]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for block in blocks {
-        decode::put_varint(&mut out, block.offset);
-        decode::put_varint(&mut out, block.len);
-        decode::put_varint(&mut out, block.entries);
-        decode::put_bytes(&mut out, &block.last_key);
-        decode::put_varint(&mut out, block.last_seq.get());
-    }
-    out
-}
-
-fn decode_index(bytes: &[u8], end: u64) -> Option<Vec<BlockHandle>> {
-    let mut input = bytes;
-    let mut blocks: Vec<BlockHandle> = Vec::new();
-    let mut expected = HEADER_BYTES as u64;
-    while !input.is_empty() {
-        let block = BlockHandle {
-            offset: decode::varint(&mut input)?,
-            len: decode::varint(&mut input)?,
-            entries: decode::varint(&mut input)?,
-            last_key: decode::bytes(&mut input, MAX_KEY_BYTES)?.to_vec(),
-            last_seq: SeqNo::new(decode::varint(&mut input)?)?,
-        };
-        let ascending = blocks.last().is_none_or(|before| before.last() < block.last());
-        if block.offset != expected || block.len < SECTION_HEADER as u64 || !ascending {
-            return None;
-        }
-        expected = block.offset.checked_add(block.len)?;
-        blocks.push(block);
-    }
-    (expected == end && !blocks.is_empty()).then_some(blocks)
-}
+use crate::properties::Properties;
+use crate::section::{self, Expected, Payload, SECTION_HEADER_BYTES, SectionKind};
+use crate::{Block, FOOTER_BYTES, HEADER_BYTES, Identity, SstError};
 
 /// A table's footer, index and properties, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunMeta {
     identity: Identity,
     file_bytes: u64,
-    blocks: Vec<BlockHandle>,
+    index: Index,
     properties: Properties,
 }
 
@@ -180,35 +39,44 @@ impl RunMeta {
         let footer = Footer::parse(tail, file_bytes)?;
         let identity = footer.identity;
         layout::check_header(header.get(..HEADER_BYTES).unwrap_or(header), &identity)?;
-        let section = |from: u64, to: u64| {
-            let short = || SstError::damaged(from, "a section", "too few bytes");
-            let begin = (tail.len() as u64).checked_sub(file_bytes - from).ok_or_else(short)?;
-            let bytes = tail.get(begin as usize..).ok_or_else(short)?;
-            let bytes = bytes.get(..(to - from) as usize).ok_or_else(short)?;
-            layout::open_section(bytes, &identity, from, true)
-        };
-        let index = section(footer.index, footer.properties)?;
-        let blocks = decode_index(index, footer.index)
-            .ok_or_else(|| SstError::damaged(footer.index, "an index of all blocks", "another"))?;
         let end = file_bytes - FOOTER_BYTES as u64;
-        let properties = Properties::decode(section(footer.properties, end)?)
-            .ok_or_else(|| SstError::damaged(footer.properties, "properties", "other bytes"))?;
-        let counted = blocks.iter().try_fold(0_u64, |sum, block| sum.checked_add(block.entries));
-        if counted != Some(properties.entries) || blocks.len() as u64 != properties.blocks {
-            let found = format!("{counted:?} entries in {} blocks", blocks.len());
-            let expected = format!("{} in {}", properties.entries, properties.blocks);
-            return Err(SstError::damaged(footer.properties, expected, found));
-        }
-        Ok(Self { identity, file_bytes, blocks, properties })
+        let ends =
+            [(footer.index, footer.properties), (footer.properties, end)].map(|(from, to)| {
+                let begin = (tail.len() as u64).checked_sub(file_bytes - from)? as usize;
+                tail.get(begin..)?.get(..(to - from) as usize)
+            });
+        let [Some(index), Some(properties)] = ends else {
+            return Err(SstError::damaged(footer.index, "index and properties", "too few bytes"));
+        };
+        let index = open_whole(index, &identity, footer.index, SectionKind::Index)?;
+        let index = Index::decode(index, footer.index)?;
+        let at = footer.properties;
+        let properties = open_whole(properties, &identity, at, SectionKind::Properties)?;
+        let properties = Properties::decode(properties, at)?;
+        let meta = Self { identity, file_bytes, index, properties };
+        meta.agree(at)?;
+        Ok(meta)
     }
 
-    pub(crate) fn new(
-        identity: Identity,
-        file_bytes: u64,
-        blocks: Vec<BlockHandle>,
-        properties: Properties,
-    ) -> Self {
-        Self { identity, file_bytes, blocks, properties }
+    /// Index and properties tell of the same table.
+    fn agree(&self, at: u64) -> Result<(), SstError> {
+        let (counts, said) = (self.index.total(), &self.properties);
+        if counts != said.counts || self.index.len() as u64 != said.blocks {
+            let expected = format!("{:?} in {} blocks", counts, self.index.len());
+            let found = format!("{:?} in {}", said.counts, said.blocks);
+            return Err(SstError::damaged(at, expected, found));
+        }
+        let last = self.index.separator(self.index.len().saturating_sub(1));
+        let last: Vec<u8> = last.map_or_else(Vec::new, |(prefix, rest)| [prefix, rest].concat());
+        if last != said.largest || said.smallest > said.largest {
+            let expected = "the last separator as the largest key, the smallest below";
+            return Err(SstError::damaged(at, expected, "other keys"));
+        }
+        if said.lowest_seq > said.highest_seq {
+            let found = format!("{} and {}", said.lowest_seq, said.highest_seq);
+            return Err(SstError::damaged(at, "ascending sequence numbers", found));
+        }
+        Ok(())
     }
 
     /// Whose table this is.
@@ -229,38 +97,133 @@ impl RunMeta {
         &self.properties
     }
 
-    /// The data blocks in order; at least one.
+    /// How many data blocks there are; at least one.
     #[must_use]
-    pub fn blocks(&self) -> &[BlockHandle] {
-        &self.blocks
+    pub fn block_count(&self) -> usize {
+        self.index.len()
     }
 
-    /// The number of the first block whose last entry is at or after `target`:
-    /// `None` when all lie before it.
+    /// Block `number`, counted from zero; `None` behind the last.
     #[must_use]
-    pub fn find_block(&self, target: InternalKey<'_>) -> Option<usize> {
-        let found = self.blocks.partition_point(|block| block.last() < target);
-        (found < self.blocks.len()).then_some(found)
+    pub fn block(&self, number: usize) -> Option<BlockHandle> {
+        self.index.block(number)
     }
 
-    /// The block that `handle` tells of, out of its section's bytes. With `verify`
-    /// its checksum is compared first.
+    /// All blocks in order.
+    pub fn blocks(&self) -> impl DoubleEndedIterator<Item = BlockHandle> + '_ {
+        (0..self.block_count()).filter_map(|number| self.index.block(number))
+    }
+
+    /// The number of the block that holds the newest version of `user_key` if any
+    /// does, and otherwise the first entry behind it or the block before that one.
+    /// `None` when all keys lie before it.
+    #[must_use]
+    pub fn find_block(&self, user_key: &[u8]) -> Option<usize> {
+        self.index.find(user_key)
+    }
+
+    /// The shortened key between block `number` and the next: at or above all keys of
+    /// the one, below those of the other. It comes in two pieces.
+    #[must_use]
+    pub fn separator(&self, number: usize) -> Option<(&[u8], &[u8])> {
+        self.index.separator(number)
+    }
+
+    /// The block that the entry number `rank`, counted from zero, stands in.
+    pub(crate) fn block_of_rank(&self, rank: u64) -> usize {
+        let (mut low, mut high) = (0, self.block_count());
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            if self.counts_before(middle).entries <= rank { low = middle } else { high = middle }
+        }
+        low
+    }
+
+    /// What stands before block `number`; the counts of the table for a number behind
+    /// the last.
+    #[must_use]
+    pub fn counts_before(&self, number: usize) -> Counts {
+        self.index.counts_before(number)
+    }
+
+    /// Bytes that index and properties take in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let keys = self.properties.smallest.len() + self.properties.largest.len();
+        size_of::<Self>() + self.index.memory_bytes() + keys
+    }
+
+    /// The payload of a block, out of its section's bytes (padding left out). With
+    /// `verify` its checksum is compared first.
     ///
     /// # Errors
     ///
     /// When the bytes are not that block.
+    #[inline]
     pub fn open_block<'a>(
         &self,
         handle: &BlockHandle,
         section: &'a [u8],
         verify: bool,
+    ) -> Result<Payload<'a>, SstError> {
+        let (identity, offset) = (&self.identity, handle.offset);
+        let kind = SectionKind::Block;
+        let expected = Expected { identity, offset, kind, number: handle.number };
+        section::open_section(section, expected, verify)
+    }
+
+    /// The block over its unpacked payload.
+    ///
+    /// # Errors
+    ///
+    /// When the payload is none, or has not as many entries as the index says.
+    #[inline]
+    pub fn parse_block<'a>(
+        &self,
+        handle: &BlockHandle,
+        payload: &'a [u8],
     ) -> Result<Block<'a>, SstError> {
-        let payload = layout::open_section(section, &self.identity, handle.offset, verify)?;
-        let block = Block::new(payload, handle.offset)?;
-        if block.len() as u64 != handle.entries {
-            let expected = format!("{} entries", handle.entries);
+        let block = Block::parse(payload, handle.offset)?;
+        if block.len() as u64 != handle.counts.entries {
+            let expected = format!("{} entries, as the index says", handle.counts.entries);
             return Err(SstError::damaged(handle.offset, expected, format!("{}", block.len())));
         }
         Ok(block)
+    }
+
+    /// Where the properties begin in the table `bytes`.
+    pub(crate) fn properties_offset(&self, bytes: &[u8]) -> Result<u64, SstError> {
+        Ok(Footer::parse(bytes, self.file_bytes)?.properties)
+    }
+
+    /// Where index and properties end, padding not included, in the table `bytes`.
+    pub(crate) fn tail_ends(&self, bytes: &[u8]) -> Result<[u64; 2], SstError> {
+        let footer = Footer::parse(bytes, self.file_bytes)?;
+        let end = |at: u64| {
+            let rest = bytes.get(at as usize..).unwrap_or_default();
+            let stored = section::RawFrame::parse(rest, at)?.stored;
+            Ok(at + SECTION_HEADER_BYTES as u64 + u64::from(stored))
+        };
+        Ok([end(footer.index)?, end(footer.properties)?])
+    }
+}
+
+/// The payload of a plain section whose padded bytes these are.
+fn open_whole<'a>(
+    bytes: &'a [u8],
+    identity: &Identity,
+    offset: u64,
+    kind: SectionKind,
+) -> Result<&'a [u8], SstError> {
+    let stored = section::RawFrame::parse(bytes, offset)?.stored as usize;
+    let len = stored.saturating_add(SECTION_HEADER_BYTES);
+    if section::align(len as u64) != Some(bytes.len() as u64) {
+        let expected = format!("a section that ends {} bytes on", bytes.len());
+        return Err(SstError::damaged(offset + 8, expected, format!("{stored} bytes")));
+    }
+    let expected = Expected { identity, offset, kind, number: 0 };
+    match section::open_section(bytes.get(..len).unwrap_or(bytes), expected, true)? {
+        Payload::Plain(payload) => Ok(payload),
+        Payload::Packed(_) => Err(SstError::damaged(offset, "a plain section", "a packed one")),
     }
 }

@@ -2,20 +2,21 @@
 
 use alloc::vec::Vec;
 
-use lsm_types::{Entry, InternalKey, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use lsm_bloom::{Filter, FilterBuilder};
+use lsm_types::{Entry, InternalKey, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES, SeqNo};
 use thiserror::Error;
 
-use crate::block::BlockBuilder;
+use crate::block::MAX_BYTES;
+use crate::block_builder::BlockBuilder;
+use crate::index::{Counts, IndexBuilder};
 use crate::layout::{self, Footer, Identity};
-use crate::meta::{BlockHandle, Properties, RunMeta, encode_index};
-
-/// What a block is filled up to, in bytes of its payload.
-const BLOCK_TARGET_BYTES: usize = 4096;
-/// The most entries of a block. Durable: later versions number them in a byte.
-const BLOCK_MAX_ENTRIES: usize = 253;
+use crate::properties::Properties;
+use crate::section::{self, ALIGNMENT, Codec, Frame, SECTION_HEADER_BYTES, SectionKind};
+use crate::{RunMeta, SstError};
 
 /// An entry that cannot be written. The writer is as it was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WriteError {
     /// Not above the entry before.
     #[error("entries must ascend: key up, sequence number down")]
@@ -29,54 +30,133 @@ pub enum WriteError {
     /// A tombstone with a value.
     #[error("a tombstone has no value")]
     TombstoneValue,
-    /// The index of the table would be longer than 2^32 bytes.
-    #[error("the keys of the table are too long for its index")]
+    /// The table would pass 256 GiB, or its index 4 GiB. What was added can be finished.
+    #[error("the table is too long: end it and begin another")]
     TableTooLong,
     /// A table without entries is no table.
     #[error("a table holds at least one entry")]
     Empty,
+    /// Compression that this build does not have.
+    #[error("this build has no feature `lz4`")]
+    NoLz4,
+    /// What was written cannot be read back: a bug.
+    #[error("the table that was written is none: {0}")]
+    Unreadable(SstError),
 }
 
+/// How a table is written. All choices can be read by the same reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// What a block is filled up to, in bytes of its frame and its payload before
+    /// compression; an entry may be longer and then has a block of its own.
+    /// From 256 to 65,535; other numbers are taken for the nearest of these.
+    pub block_bytes: usize,
+    /// How blocks are stored where that saves an eighth of their length.
+    pub codec: Codec,
+    /// Bits that a filter over the keys spends on each, from 1 to 32; `None` makes no
+    /// filter.
+    pub filter_bits: Option<usize>,
+}
+
+impl WriteOptions {
+    /// Plain blocks of 4 KiB and no filter.
+    pub const PLAIN: Self = Self { block_bytes: 4096, codec: Codec::Plain, filter_bits: None };
+    /// Compressed blocks of 16 KiB and no filter.
+    pub const LZ4: Self = Self { block_bytes: 16_384, codec: Codec::Lz4, filter_bits: None };
+
+    /// Blocks of the length that suits `codec`, and no filter.
+    #[must_use]
+    pub const fn of(codec: Codec) -> Self {
+        match codec {
+            Codec::Plain => Self::PLAIN,
+            Codec::Lz4 => Self::LZ4,
+        }
+    }
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
+/// No block begins at or behind this offset: readers count in units of 64 bytes, in
+/// 32 bits. Durable.
+const MAX_OFFSET: u64 = 1 << 38;
+
 /// A finished table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunSummary {
-    /// Its index and properties, as reading them back would give.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The last bytes: all of them if none were taken before.
+    pub bytes: Vec<u8>,
+    /// Index and properties, as reading them back gives.
     pub meta: RunMeta,
+    /// The filter over the keys, if one was asked for.
+    pub filter: Option<Filter>,
 }
 
 /// Writes one table.
 ///
-/// The bytes collect in the writer; whoever writes the file takes them out with
-/// [`take_bytes`](RunWriter::take_bytes) as often as it likes, so that memory does
-/// not grow with the table.
+/// The bytes collect in the writer; whoever writes a file takes them out with
+/// [`take_bytes`](RunWriter::take_bytes) as often as it likes, so that memory grows
+/// with the index alone: about 50 bytes and a shortened key a block, and eight bytes a
+/// key where a filter is made.
+///
+/// ```
+/// use lsm_sstable::{Identity, RunReader, RunWriter, WriteOptions};
+/// let mut writer = RunWriter::new(Identity::alone([7; 16]), WriteOptions::default())?;
+/// writer.push(b"apple", b"red")?;
+/// writer.push(b"banana", b"yellow")?;
+/// assert!(writer.push(b"apricot", b"orange").is_err(), "not above banana");
+/// let table = writer.finish()?.bytes;
+/// assert_eq!(RunReader::new(&table)?.get(b"apple")?.unwrap().value(), b"red");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct RunWriter {
     identity: Identity,
+    options: WriteOptions,
+    /// The longest payload of a block of several entries.
+    block_limit: usize,
     out: Vec<u8>,
     taken: u64,
     block: BlockBuilder,
-    blocks: Vec<BlockHandle>,
+    block_counts: Counts,
+    /// The payload of a block before it is compressed.
+    scratch: Vec<u8>,
+    index: IndexBuilder,
     properties: Properties,
-    last_key: Vec<u8>,
-    last_seq: lsm_types::SeqNo,
+    last_seq: SeqNo,
+    filter: Option<FilterBuilder>,
 }
 
 impl RunWriter {
     /// A writer for the table that `identity` names.
-    #[must_use]
-    pub fn new(identity: Identity) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::NoLz4`] when compression is asked of a build without it.
+    pub fn new(identity: Identity, options: WriteOptions) -> Result<Self, WriteError> {
+        if options.codec == Codec::Lz4 && !cfg!(feature = "lz4") {
+            return Err(WriteError::NoLz4);
+        }
         let mut out = Vec::new();
         layout::put_header(&mut out, &identity);
-        Self {
+        Ok(Self {
             identity,
+            options,
+            block_limit: options.block_bytes.clamp(256, MAX_BYTES) - SECTION_HEADER_BYTES,
             out,
             taken: 0,
             block: BlockBuilder::default(),
-            blocks: Vec::new(),
-            properties: Properties::default(),
-            last_key: Vec::new(),
-            last_seq: lsm_types::SeqNo::MAX,
-        }
+            block_counts: Counts::default(),
+            scratch: Vec::new(),
+            index: IndexBuilder::default(),
+            properties: Properties { codec: options.codec, ..Properties::default() },
+            last_seq: SeqNo::MAX,
+            filter: options.filter_bits.map(FilterBuilder::new),
+        })
     }
 
     fn check(&self, entry: &Entry<'_>) -> Result<(), WriteError> {
@@ -89,11 +169,21 @@ impl RunWriter {
         if entry.kind == Kind::Delete && !entry.value.is_empty() {
             return Err(WriteError::TombstoneValue);
         }
-        let last = InternalKey { user_key: &self.last_key, seq: self.last_seq };
-        if self.properties.entries > 0 && entry.key() <= last {
+        let last = InternalKey { user_key: self.block.last_key(), seq: self.last_seq };
+        if self.entries() > 0 && entry.key() <= last {
             return Err(WriteError::Order);
         }
         Ok(())
+    }
+
+    /// Adds a key and its value, for those who keep one version of a key: a put with
+    /// sequence number zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](RunWriter::add).
+    pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), WriteError> {
+        self.add(&Entry { user_key: key, seq: SeqNo::ZERO, kind: Kind::Put, value })
     }
 
     /// Adds an entry.
@@ -101,29 +191,47 @@ impl RunWriter {
     /// # Errors
     ///
     /// When it is not above the last one or breaks a limit; nothing has changed.
-    pub fn push(&mut self, entry: &Entry<'_>) -> Result<(), WriteError> {
+    pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), WriteError> {
         self.check(entry)?;
-        let bytes = self.block.bytes_with(entry.user_key.len(), entry.value.len());
-        let full = bytes > BLOCK_TARGET_BYTES || self.block.len() == BLOCK_MAX_ENTRIES;
-        if full && !self.block.is_empty() {
-            self.close_block()?;
+        let first = self.entries() == 0;
+        let repeats = !first && entry.user_key == self.block.last_key();
+        let hash = lsm_bloom::hash(entry.user_key);
+        if !self.block.push(entry, repeats, hash, self.block_limit) {
+            self.check_room(entry)?;
+            self.write_block(Some(entry.user_key))?;
+            self.block.push(entry, repeats, hash, self.block_limit);
         }
-        self.block.push(entry);
+        if let Some(filter) = self.filter.as_mut().filter(|_| !repeats) {
+            filter.add(hash);
+        }
         let seen = &mut self.properties;
-        if seen.entries == 0 {
+        if first {
             seen.smallest = entry.user_key.to_vec();
             (seen.lowest_seq, seen.highest_seq) = (entry.seq, entry.seq);
-        } else if entry.user_key == self.last_key {
-            seen.hidden += 1;
         }
-        seen.entries += 1;
-        seen.tombstones += u64::from(entry.kind == Kind::Delete);
-        seen.raw_bytes += (entry.user_key.len() + entry.value.len()) as u64;
+        for counts in [&mut seen.counts, &mut self.block_counts] {
+            counts.entries += 1;
+            counts.tombstones += u64::from(entry.kind == Kind::Delete);
+            counts.hidden += u64::from(repeats);
+        }
+        seen.key_bytes += entry.user_key.len() as u64;
+        seen.value_bytes += entry.value.len() as u64;
         seen.lowest_seq = seen.lowest_seq.min(entry.seq);
         seen.highest_seq = seen.highest_seq.max(entry.seq);
-        self.last_key.clear();
-        self.last_key.extend_from_slice(entry.user_key);
         self.last_seq = entry.seq;
+        Ok(())
+    }
+
+    /// Whether the table can go on behind the block that waits, so that it can always
+    /// be finished where it stands.
+    fn check_room(&self, next: &Entry<'_>) -> Result<(), WriteError> {
+        let block = (SECTION_HEADER_BYTES + self.block.bytes()) as u64 + ALIGNMENT;
+        // Behind this block come one more, and perhaps two separators.
+        let keys = self.block.last_key().len() + next.user_key.len();
+        let index = self.index.most_bytes() + 2 * keys;
+        if self.offset() + block >= MAX_OFFSET || index as u64 >= u64::from(u32::MAX) {
+            return Err(WriteError::TableTooLong);
+        }
         Ok(())
     }
 
@@ -131,17 +239,25 @@ impl RunWriter {
         self.taken + self.out.len() as u64
     }
 
-    fn close_block(&mut self) -> Result<(), WriteError> {
+    /// Writes the block that waits; `next` is the key that will follow it.
+    fn write_block(&mut self, next: Option<&[u8]>) -> Result<(), WriteError> {
         let offset = self.offset();
-        let entries = self.block.len() as u64;
-        layout::put_section(&mut self.out, &self.identity, offset, &self.block.finish())?;
-        self.blocks.push(BlockHandle {
-            offset,
-            len: self.offset() - offset,
-            entries,
-            last_key: self.last_key.clone(),
-            last_seq: self.last_seq,
-        });
+        // Blocks begin at multiples of 64 below 2^38: their numbers have 32 bits.
+        let number = self.index.len() as u32;
+        let continues = next == Some(self.block.last_key());
+        self.index.separate(self.block.last_key(), next);
+        let start = section::begin_section(&mut self.out);
+        let (codec, raw) = if self.options.codec == Codec::Lz4 {
+            self.scratch.clear();
+            self.block.finish(&mut self.scratch);
+            (pack(&self.scratch, &mut self.out), self.scratch.len())
+        } else {
+            self.block.finish(&mut self.out);
+            (Codec::Plain, self.out.len() - start - SECTION_HEADER_BYTES)
+        };
+        let frame = Frame { kind: SectionKind::Block, codec, number, raw };
+        let len = section::end_section(&mut self.out, start, &self.identity, offset, &frame)?;
+        self.index.push(len, core::mem::take(&mut self.block_counts), continues);
         Ok(())
     }
 
@@ -160,37 +276,72 @@ impl RunWriter {
     /// About how long the table would be if it ended now.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {
-        self.offset() + self.block.bytes_with(0, 0) as u64
+        self.offset() + self.block.bytes() as u64
     }
 
     /// How many entries were added.
     #[must_use]
     pub const fn entries(&self) -> u64 {
-        self.properties.entries
+        self.properties.counts.entries
     }
 
-    /// Closes the table and gives the last bytes with a summary.
+    /// Closes the table.
     ///
     /// # Errors
     ///
     /// [`WriteError::Empty`] when nothing was added, [`WriteError::TableTooLong`] when
     /// the keys are too long for an index.
-    pub fn finish(mut self) -> Result<(Vec<u8>, RunSummary), WriteError> {
+    pub fn finish(mut self) -> Result<Finished, WriteError> {
         if self.block.is_empty() {
             return Err(WriteError::Empty);
         }
-        self.close_block()?;
-        self.properties.blocks = self.blocks.len() as u64;
-        self.properties.largest = core::mem::take(&mut self.last_key);
+        self.properties.largest = self.block.last_key().to_vec();
+        self.write_block(None)?;
+        self.properties.blocks = self.index.len() as u64;
+        // The tail begins here: header and tail are read back below.
+        let tail = self.out.len();
         let index = self.offset();
-        layout::put_section(&mut self.out, &self.identity, index, &encode_index(&self.blocks))?;
+        let payload = self.index.encode();
+        self.put_section(SectionKind::Index, &payload)?;
         let properties = self.offset();
-        let encoded = self.properties.encode();
-        layout::put_section(&mut self.out, &self.identity, properties, &encoded)?;
+        let payload = self.properties.encode();
+        self.put_section(SectionKind::Properties, &payload)?;
         let file_bytes = self.offset() + crate::FOOTER_BYTES as u64;
         let footer = Footer { index, properties, identity: self.identity, file_bytes };
         footer.put(&mut self.out);
-        let meta = RunMeta::new(self.identity, file_bytes, self.blocks, self.properties);
-        Ok((self.out, RunSummary { meta }))
+
+        let mut header = Vec::with_capacity(crate::HEADER_BYTES);
+        layout::put_header(&mut header, &self.identity);
+        let tail = self.out.get(tail..).unwrap_or_default();
+        let meta = RunMeta::parse(&header, tail, file_bytes).map_err(WriteError::Unreadable)?;
+        Ok(Finished { bytes: self.out, meta, filter: self.filter.map(FilterBuilder::build) })
     }
+
+    fn put_section(&mut self, kind: SectionKind, payload: &[u8]) -> Result<(), WriteError> {
+        let offset = self.offset();
+        let start = section::begin_section(&mut self.out);
+        self.out.extend_from_slice(payload);
+        let frame = Frame { kind, codec: Codec::Plain, number: 0, raw: payload.len() };
+        section::end_section(&mut self.out, start, &self.identity, offset, &frame).map(drop)
+    }
+}
+
+/// Appends `raw` to `out`, compressed if that saves an eighth.
+#[cfg(feature = "lz4")]
+fn pack(raw: &[u8], out: &mut Vec<u8>) -> Codec {
+    if raw.len() <= section::MAX_PACKED_RAW {
+        let packed = lz4_flex::block::compress(raw);
+        if packed.len() <= raw.len() - raw.len() / 8 {
+            out.extend_from_slice(&packed);
+            return Codec::Lz4;
+        }
+    }
+    out.extend_from_slice(raw);
+    Codec::Plain
+}
+
+#[cfg(not(feature = "lz4"))]
+fn pack(raw: &[u8], out: &mut Vec<u8>) -> Codec {
+    out.extend_from_slice(raw);
+    Codec::Plain
 }

@@ -12,6 +12,9 @@ macro_rules! file_number {
         pub struct $name(u64);
 
         impl $name {
+            /// The lowest number.
+            pub const FIRST: Self = Self(1);
+
             /// The number with this value; `None` for zero and above [`MAX_FILE_NO`].
             #[must_use]
             pub const fn new(value: u64) -> Option<Self> {
