@@ -217,6 +217,8 @@ struct Told {
     corpus: Option<String>,
     /// What failed, in its own words.
     failure: Option<String>,
+    /// Whether the next line goes on with them.
+    explains: bool,
     /// The input that failed, from the root.
     artifact: Option<String>,
     last: Vec<String>,
@@ -235,18 +237,29 @@ impl Told {
             self.coverage = of("cov:").and_then(number).or(self.coverage);
             self.corpus = of("corp:").map(str::to_owned).or(self.corpus.take());
         }
-        if line.contains("panicked at") || line.contains("ERROR: libFuzzer:") {
-            self.failure.get_or_insert_with(|| line.trim().to_owned());
+        if std::mem::take(&mut self.explains)
+            && let Some(failure) = &mut self.failure
+        {
+            *failure = format!("{failure} {}", line.trim());
+        }
+        if self.failure.is_none() {
+            // What a panic says stands in the next line.
+            self.explains = line.contains("panicked at");
+            let failed = self.explains || line.contains("ERROR: libFuzzer:");
+            self.failure = failed.then(|| line.trim().to_owned());
         }
         if let Some((_, path)) = line.split_once("Test unit written to ") {
             let path = path.trim();
             let below = path.find("artifacts/").and_then(|at| path.get(at..)).unwrap_or(path);
             self.artifact = Some(format!("fuzz/{below}"));
         }
-        if self.last.len() == LAST_LINES {
-            self.last.remove(0);
+        // What comes behind the input says it again.
+        if self.artifact.is_none() {
+            if self.last.len() == LAST_LINES {
+                self.last.remove(0);
+            }
+            self.last.push(line.to_owned());
         }
-        self.last.push(line.to_owned());
     }
 
     fn summary(&self) -> String {
@@ -293,6 +306,8 @@ mod tests {
         assert_eq!(told.summary(), "2100 executions, 312 edges covered, corpus 19/320b");
         for line in [
             "thread '<unnamed>' panicked at fuzz/src/run.rs:7:5:",
+            "another key was found",
+            "stack backtrace:",
             "==7== ERROR: libFuzzer: deadly signal",
             "artifact_prefix='./'; Test unit written to /somewhere/fuzz/artifacts/run/crash-01",
         ] {
@@ -301,8 +316,11 @@ mod tests {
         let input = told.artifact.clone().unwrap();
         let finding = finding("run", &told, &input);
         assert_eq!(finding.file, "fuzz/artifacts/run/crash-01");
-        assert!(finding.found.contains("fuzz/src/run.rs:7:5"));
+        assert!(finding.found.ends_with("panicked at fuzz/src/run.rs:7:5: another key was found"));
         assert!(finding.remedy.ends_with("-- run fuzz/artifacts/run/crash-01`"));
+        told.hear("more");
+        assert_eq!(told.last.len(), 7);
+        told.artifact = None;
         (0..100).for_each(|_| told.hear("more"));
         assert_eq!(told.last.len(), LAST_LINES);
     }

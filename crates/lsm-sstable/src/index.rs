@@ -426,7 +426,8 @@ impl Heads {
         let guide = self.guide(wanted);
         let (mut at, mut next) = (0, Some(guide));
         for row in &self.rows {
-            let Some(node) = self.nodes.get(row + at) else { break };
+            // There is no such node behind the last guide of all alone.
+            let Some(node) = self.nodes.get(row + at) else { return (self.numbers.len(), false) };
             // The sign of the difference rather than a comparison: compilers turn sums
             // of comparisons into masks and count their bits, at twice the cost.
             let below: u32 = node.iter().map(|other| other.wrapping_sub(guide) as u32 >> 31).sum();
@@ -474,7 +475,7 @@ mod tests {
 
     #[test]
     fn a_search_finds_what_a_plain_one_finds() {
-        for len in [1_u64, 2, 15, 16, 17, 255, 256, 257, 5_000] {
+        for len in [1_u64, 2, 15, 16, 17, 255, 256, 257, 4_096, 5_000] {
             // Dense, with repetitions; and spread so that many share a guide.
             for spread in [1, 1 << 40] {
                 let numbers: Vec<u64> =

@@ -127,6 +127,9 @@ impl ValueFormatter<f64> for Axis {
 
 /// A round number with a unit of its size.
 fn tick_text(figure: Figure, value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     let (size, unit) = match figure {
         Figure::Time | Figure::Worst | Figure::Cpu => match value {
             ns if ns < 1e3 => (1.0, "ns"),
@@ -153,7 +156,7 @@ mod tests {
     fn near_values_start_at_zero_and_far_ones_at_a_round_number() {
         let near = Axis::over(Figure::Memory, [60.0, 115.0].into_iter());
         assert!(!near.is_log);
-        assert_eq!(texts(&near), ["0 MiB", "20 MiB", "40 MiB", "60 MiB", "80 MiB", "100 MiB"]);
+        assert_eq!(texts(&near), ["0", "20 MiB", "40 MiB", "60 MiB", "80 MiB", "100 MiB"]);
         let far = Axis::over(Figure::Time, [97.0, 2_000_000.0].into_iter());
         assert!(far.is_log && far.first == 50.0);
         assert_eq!(texts(&far), ["100 ns", "1 µs", "10 µs", "100 µs", "1 ms"]);

@@ -117,12 +117,16 @@ fn bars(
     if groups.is_empty() {
         return Ok(None);
     }
-    let settings = &set.results.settings;
+    let has_bar = |name: &str| {
+        groups.iter().any(|group: &Group| group.bars.iter().any(|bar| bar.engine == name))
+    };
+    let with_bars = engines.iter().filter(|engine| has_bar(&engine.name));
     let drawing = Bars {
-        title: format!("{title}, {} rows", grouped(settings.n)),
+        // Some workloads take fewer rows than that, and say so.
+        title: format!("{title}, n = {}", grouped(set.results.settings.n)),
         axis: axis(figure),
         figure,
-        engines: engines.iter().map(|engine| engine.name.clone()).collect(),
+        engines: with_bars.map(|engine| engine.name.clone()).collect(),
         groups,
     };
     let alt = format!("{title}: bars for each workload and engine");

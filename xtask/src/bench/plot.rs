@@ -28,6 +28,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const WIDTH: u32 = 880;
 const RIGHT: i32 = 20;
+const LEFT: i32 = 16;
 /// Title and legend.
 const TOP: i32 = 74;
 /// The axis and its title.
@@ -148,9 +149,9 @@ fn text(size: i32, across: HPos, down: VPos) -> TextStyle<'static> {
 
 /// Title and legend.
 fn head(area: &Area<'_>, title: &str, engines: &[String]) -> Drawn {
-    area.draw_text(title, &text(TITLE_SIZE, HPos::Left, VPos::Top), (16, 12))?;
+    area.draw_text(title, &text(TITLE_SIZE, HPos::Left, VPos::Top), (LEFT, 12))?;
     let style = text(TEXT_SIZE, HPos::Left, VPos::Center);
-    let (mut x, y) = (16, 51);
+    let (mut x, y) = (LEFT, 51);
     for engine in engines {
         area.draw(&Rectangle::new([(x, y - 6), (x + 12, y + 6)], colour(engine).filled()))?;
         area.draw_text(engine, &style, (x + 18, y))?;
@@ -226,7 +227,8 @@ fn draw_lines(area: &Area<'_>, chart: &Lines) -> Drawn {
     let across = Axis::of_sizes(&chart.sizes);
     let mut plot = ChartBuilder::on(area)
         .margin_top(TOP)
-        .margin_right(RIGHT + 20)
+        .margin_left(LEFT)
+        .margin_right(2 * RIGHT)
         .x_label_area_size(BOTTOM)
         .y_label_area_size(VALUES)
         .build_cartesian_2d(across, down.clone())?;

@@ -41,7 +41,7 @@ use self::dump::{Failure, View};
 use self::fault::{Fault, Report};
 use crate::Finding;
 
-/// What `cargo xtask format` is asked to do.
+/// The bytes on disk: look into files, hold them to the frozen format.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look for damage in tables, filters, manifests and logs, or in directories of them.

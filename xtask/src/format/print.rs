@@ -51,6 +51,9 @@ fn keys(keys: &Keys) -> Option<String> {
         Keys::None => return None,
         Keys::All => "perhaps all of the file".to_owned(),
         Keys::After { after: None, up_to } => format!("up to {}", shown(up_to)),
+        Keys::After { after: Some(after), up_to } if after == up_to => {
+            format!("older versions of {}", shown(up_to))
+        }
         Keys::After { after: Some(after), up_to } => {
             format!("after {} up to {}", shown(after), shown(up_to))
         }

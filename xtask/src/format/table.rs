@@ -21,19 +21,16 @@ pub(super) fn check<'a>(path: &Path, bytes: &'a [u8], known: Option<Identity>) -
     let kind = Kind::Table.name();
     let mut checked =
         Checked { path: path.to_owned(), kind, bytes: bytes.len() as u64, blocks: 0, entries: 0 };
-    let mut faults: Vec<Fault> = problems(bytes)
-        .into_iter()
-        .map(|problem| {
-            let keys = Keys::from(problem.keys);
-            let effect = match &keys {
-                Keys::After { .. } => "reads of these keys fail; other blocks are not affected",
-                _ => "",
-            };
-            let fault = Fault::of_table(path, &problem.error, keys);
-            if fault.effect.is_empty() { fault.because(effect) } else { fault }
-        })
-        .collect();
     let reader = RunReader::new(bytes);
+    let mut faults = Vec::new();
+    for problem in problems(bytes) {
+        let fault = Fault::of_table(path, &problem.error, problem.keys);
+        let effect = match (&fault.keys, reader.as_ref()) {
+            (Keys::After { .. }, Ok(reader)) => effect_on_reads(reader, fault.offset),
+            _ => "",
+        };
+        faults.push(if fault.effect.is_empty() { fault.because(effect) } else { fault });
+    }
     match &reader {
         Ok(reader) => {
             // What cannot be read is among the problems.
@@ -55,6 +52,16 @@ pub(super) fn check<'a>(path: &Path, bytes: &'a [u8], known: Option<Identity>) -
         }
     }
     Table { checked, faults, reader: reader.ok() }
+}
+
+/// What becomes of reads when something is wrong at `offset`, inside a block.
+fn effect_on_reads(reader: &RunReader<'_>, offset: Option<u64>) -> &'static str {
+    let blocks = (0..).zip(reader.meta().blocks());
+    let begun = blocks.take_while(|(_, handle)| Some(handle.offset) <= offset);
+    match begun.last().map(|(number, _)| reader.payload(number)) {
+        Some(Ok(_)) => "reads of these keys do not fail; whether they are right is not known",
+        _ => "reads of these keys fail; other blocks are not affected",
+    }
 }
 
 fn without_index(left: &Salvaged) -> String {
