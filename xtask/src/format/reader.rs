@@ -55,7 +55,7 @@ fn compare(root: &Path, table: &Path) -> Result<()> {
     if !output.status.success() {
         let found = String::from_utf8_lossy(&output.stderr);
         let found = format!("{}: {}", output.status, found.trim());
-        return Err(Finding::new(&format!("{name}.sst"), 0, "a table that is read", found, remedy));
+        return Err(Finding::new(format!("{name}.sst"), 0, "a table that is read", found, remedy));
     }
     let listed = String::from_utf8_lossy(&output.stdout);
     let differs = |(at, (a, b)): (usize, (&str, &str))| (a != b).then_some(at + 1);
@@ -66,5 +66,5 @@ fn compare(root: &Path, table: &Path) -> Result<()> {
     let line = line.unwrap_or_else(|| listed.lines().count().min(listing.lines().count()) + 1);
     let expected = listing.lines().nth(line - 1).unwrap_or("the end");
     let found = listed.lines().nth(line - 1).unwrap_or("the end");
-    Err(Finding::new(&format!("{name}.txt"), line, expected, found, remedy))
+    Err(Finding::new(format!("{name}.txt"), line, expected, found, remedy))
 }
