@@ -4,8 +4,8 @@
 //! - [`tidy`]: the shape of files, names and documents;
 //! - [`api`]: the public surface of `lsm-db` as text, and the part of it that is frozen;
 //! - [`features`]: builds of all feature sets open each other's stores;
-//! - [`bench`]: the document about the measurements, and what changed between two of them;
-//! - [`format`]: the bytes on disk: looking into files, and what of them is frozen;
+//! - [`mod@bench`]: the document about the measurements, and what changed between two of them;
+//! - [`mod@format`]: the bytes on disk: looking into files, and what of them is frozen;
 //! - [`fuzz`]: running the fuzz targets;
 //! - [`ci`]: the steps of the CI run, as data.
 //!

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use lsm_bench_record::{Choice, Outcome, Settings, Shape};
 use clap::{Args, ValueEnum};
+use lsm_bench_record::{Choice, Outcome, Settings, Shape};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::cli::{Usage, choice};

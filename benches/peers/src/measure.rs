@@ -18,7 +18,6 @@ use anyhow::{Context as _, Result};
 use lsm_bench_record::{Measure, proc_field};
 use rustix::time::{ClockId, clock_gettime};
 
-
 /// `st_blocks` counts in these, whatever the file system's own block is.
 const STAT_BLOCK_BYTES: u64 = 512;
 /// A store is at rest when nothing moved in this many looks in a row ...

@@ -7,13 +7,11 @@ use std::ops::Bound;
 use std::path::Path;
 
 use anyhow::Result;
-use lsm_bench_record::Settings;
 use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry};
 use fjall::{CompressionType, Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
+use lsm_bench_record::Settings;
 
-use super::{
-    CACHE_BYTES, Engine, FILTER_BITS_PER_KEY, Options, Range, Tally, WRITE_BUFFER_BYTES,
-};
+use super::{CACHE_BYTES, Engine, FILTER_BITS_PER_KEY, Options, Range, Tally, WRITE_BUFFER_BYTES};
 use crate::keys::{Key, Value};
 
 pub(crate) struct Fjall {

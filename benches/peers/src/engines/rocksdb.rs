@@ -12,9 +12,7 @@ use rocksdb::{
     WriteOptions,
 };
 
-use super::{
-    CACHE_BYTES, Engine, FILTER_BITS_PER_KEY, Options, Range, Tally, WRITE_BUFFER_BYTES,
-};
+use super::{CACHE_BYTES, Engine, FILTER_BITS_PER_KEY, Options, Range, Tally, WRITE_BUFFER_BYTES};
 use crate::keys::{Key, Value};
 
 pub(crate) struct Rocksdb {

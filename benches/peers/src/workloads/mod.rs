@@ -25,8 +25,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use lsm_bench_record::{Outcome, Settings};
 use clap::ValueEnum;
+use lsm_bench_record::{Outcome, Settings};
 
 pub(crate) use reopen::write_and_die;
 use session::Session;
