@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use lsm_bench_record::{Choice, Outcome, Settings, Shape};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
