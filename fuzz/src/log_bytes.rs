@@ -3,7 +3,7 @@
 //! A second rendering of what docs/WAL_FORMAT.md says. The frame's own checksum, before each
 //! record, is left as it is: recovery does not ask for it.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::table_bytes::{field, put};
 
@@ -11,8 +11,9 @@ use crate::table_bytes::{field, put};
 pub(crate) const SLOT_HEADER: usize = 512;
 const SLOT_FIELDS: usize = 40;
 const TAG: [u8; 4] = *b"LREC";
-const BODY_LEN_AT: usize = 36;
-const SUM_AT: usize = 48;
+const SUM_BYTES: usize = 8;
+const OWNER_AT: usize = 16;
+const BODY_LEN_AT: usize = 44;
 const RECORD_HEADER: usize = 56;
 
 /// What of a log is signed anew, as bits.
@@ -29,7 +30,7 @@ pub(crate) mod parts {
 
 /// The header of a slot.
 pub(crate) fn header(store: [u8; 16], slot: u64) -> Vec<u8> {
-    let mut out = b"LSMWALOG\0\0\0\0\0\0\0\0".to_vec();
+    let mut out = b"LSMWALOG\x01\0\0\0\0\0\0\0".to_vec();
     out.extend_from_slice(&store);
     out.extend_from_slice(&slot.to_le_bytes());
     out.resize(SLOT_HEADER, 0);
@@ -49,22 +50,20 @@ pub(crate) fn sign(bytes: &mut [u8], signed: u8) {
     while at < bytes.len() {
         let body = field(bytes, at + BODY_LEN_AT).map_or(0, u32::from_le_bytes) as usize;
         let end = at + RECORD_HEADER + body;
-        if field(bytes, at) != Some(TAG) || end > bytes.len() {
+        if field(bytes, at + SUM_BYTES) != Some(TAG) || end > bytes.len() {
             at += 1;
             continue;
         }
-        let first = *owner.get_or_insert(field(bytes, at + 8).unwrap_or_default());
+        let first = *owner.get_or_insert(field(bytes, at + OWNER_AT).unwrap_or_default());
         if signed & parts::OWNERS != 0 {
-            put(bytes, at + 8, &first);
+            put(bytes, at + OWNER_AT, &first);
         }
         if signed & parts::LENGTHS != 0 {
             put(bytes, at - 4, &((end - at) as u32).to_le_bytes());
         }
         if signed & parts::RECORDS != 0 {
-            let mut sum = Xxh3::new();
-            sum.update(&bytes[at..at + SUM_AT]);
-            sum.update(&bytes[at + RECORD_HEADER..end]);
-            put(bytes, at + SUM_AT, &sum.digest().to_le_bytes());
+            let sum = xxh3_64(&bytes[at + SUM_BYTES..end]);
+            put(bytes, at, &sum.to_le_bytes());
         }
         at = end;
     }

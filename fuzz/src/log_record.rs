@@ -13,7 +13,7 @@ use std::sync::Arc;
 use lsm_testkit::SimDisk;
 use lsm_types::{Batch, BatchOps, Kind};
 use lsm_vfs::{File, Fs, Map, Name};
-use lsm_wal::{LiveLog, LogError, LogWriter, Record, Replayed, create_slot, replay};
+use lsm_wal::{LiveLog, LogError, LogWriter, Replayed, Stamp, create_slot, replay};
 
 use crate::damage::damage;
 use crate::input::Input;
@@ -181,16 +181,15 @@ pub(crate) fn write(input: &mut Input<'_>, first: u64) -> (Vec<Slot>, Vec<Shown>
     for log in 0..u64::from(input.u8() % 3) + 1 {
         let (log, slot) = (log + 1, log + 11);
         let name = format!("wal-{slot:010}.log");
-        let file = create_slot(&*dir, &Name::new(&name).unwrap(), STORE, slot).unwrap();
-        let mut writer = LogWriter::start(file, STORE, log).unwrap();
+        let made = create_slot(&*dir, &Name::new(&name).unwrap(), STORE, slot).unwrap();
+        let mut writer = LogWriter::start(made, STORE, log).unwrap();
         for _ in 0..input.u8() % MAX_RECORDS {
             let body = body(input);
             let count = u32::from(input.u8()) + 1;
-            let record =
-                Record { first_seq: last + 1, count, durable_seq: last, body: body.bytes() };
-            writer.append(&record).unwrap();
+            let stamp = Stamp { first_seq: last + 1, count, durable_seq: last };
+            writer.append(stamp, &[body.bytes()]).unwrap();
             records.push((slots.len(), last + 1, count, body.bytes().to_vec()));
-            last = record.last_seq();
+            last = stamp.last_seq();
         }
         slots.push((log, slot, disk.contents(path).remove(&name).unwrap()));
     }

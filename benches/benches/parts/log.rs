@@ -10,8 +10,8 @@ use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, measurement
 use lsm_benches::{Shape, timed};
 use lsm_testkit::SimDisk;
 use lsm_types::Batch;
-use lsm_vfs::{File, Fs, Name, RealFs};
-use lsm_wal::{LiveLog, LogWriter, Record, create_slot, replay};
+use lsm_vfs::{Fs, Name, RealFs};
+use lsm_wal::{LiveLog, LogWriter, Record, Slot, Stamp, create_slot, replay};
 use tempfile::TempDir;
 
 const STORE: [u8; 16] = [1; 16];
@@ -44,13 +44,13 @@ fn body(puts: u64) -> Batch {
 }
 
 /// A new slot file in `dir`.
-fn slot(fs: &dyn Fs, dir: &Path) -> Arc<dyn File> {
+fn slot(fs: &dyn Fs, dir: &Path) -> Slot {
     let dir = fs.open_dir(dir, true).unwrap();
     create_slot(&*dir, &Name::new("log").unwrap(), STORE, SLOT).unwrap()
 }
 
-fn started(file: Arc<dyn File>) -> LogWriter {
-    LogWriter::start(file, STORE, LOG).unwrap()
+fn started(slot: Slot) -> LogWriter {
+    LogWriter::start(slot, STORE, LOG).unwrap()
 }
 
 /// Appends `records` records of `puts` puts each.
@@ -58,7 +58,8 @@ fn append(log: &mut LogWriter, body: &Batch, puts: u64, records: u64) {
     for record in 0..records {
         let durable_seq = record * puts;
         let (first_seq, count) = (durable_seq + 1, puts as u32);
-        log.append(&Record { first_seq, count, durable_seq, body: body.bytes() }).unwrap();
+        log.append(Stamp { first_seq, count, durable_seq }, &[body.bytes()]).unwrap();
+        log.sync().unwrap();
     }
 }
 
@@ -103,8 +104,9 @@ fn check_length(log: &LogWriter, body: &Batch, records: u64) {
 
 fn replayed(group: &mut Group<'_>, size: &str, puts: u64, body: &Batch) {
     let records = SIMULATED_PUTS / puts;
-    let file = slot(&SimDisk::new(0), Path::new("store"));
-    append(&mut started(Arc::clone(&file)), body, puts, records);
+    let slot = slot(&SimDisk::new(0), Path::new("store"));
+    let file = Arc::clone(slot.file());
+    append(&mut started(slot), body, puts, records);
     let logs = [LiveLog { log: LOG, slot: SLOT, file }];
     group.sampling_mode(SamplingMode::Auto);
     group.throughput(Throughput::Elements(SIMULATED_PUTS));

@@ -62,9 +62,9 @@ impl Shared {
         let log: LogNo = self.allocate()?;
         let dir = &*self.disk.dir;
         let name = FileName::Slot(slot).name();
-        let file = create_slot(dir, &name, self.store.0, slot.get())?;
+        let made = create_slot(dir, &name, self.store.0, slot.get())?;
         self.sync_names()?;
-        match LogWriter::start(file, self.store.0, log.get()) {
+        match LogWriter::start(made, self.store.0, log.get()) {
             Ok(writer) => Ok((writer, slot, EditOp::AddLog { log, slot })),
             Err(error) => {
                 crate::cleaner::remove(dir, &name);

@@ -30,7 +30,8 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
     use crate::Error;
     use crate::buffer::BufferId;
     use crate::names::FileName;
-    use lsm_types::BatchOps;
+    use lsm_types::{BatchError, BatchOps, KindError};
+    use lsm_wal::Refused;
 
     let mut live = Vec::new();
     for (log, slot) in version.logs() {
@@ -57,8 +58,13 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
         let count = ops().try_fold(0_u32, |count, op| op.map(|_| count + 1));
         match count {
             Ok(count) if count == record.count => {}
-            Ok(count) => return Err(format!("{count} operations instead of {}", record.count)),
-            Err(error) => return Err(error.to_string()),
+            Ok(count) => {
+                return Err(format!("{count} operations instead of {}", record.count).into());
+            }
+            Err(error @ (BatchError::Keyspace | BatchError::Kind(KindError::Reserved(_)))) => {
+                return Err(Refused::Unsupported(error.to_string()));
+            }
+            Err(error) => return Err(error.to_string().into()),
         }
         let buffer = buffers.get(at).ok_or("a log that is not live")?;
         let numbers = record.first_seq..=record.last_seq();

@@ -119,14 +119,14 @@ impl Shared {
         if let Some(number) = lsm_types::LogNo::new(log.log()) {
             active.set_log(number);
         }
-        let record = lsm_wal::Record {
+        let stamp = lsm_wal::Stamp {
             first_seq: last_seq + 1,
             count: u32::try_from(batch.len()).unwrap_or(u32::MAX),
             // Every earlier write was synced before it was acknowledged.
             durable_seq: last_seq,
-            body: batch.bytes(),
         };
-        let appended = log.append(&record).map_err(Error::from);
+        let appended = log.append(stamp, &[batch.bytes()]).and_then(|()| log.sync());
+        let appended = appended.map_err(Error::from);
         let failed = log.has_failed();
         appended.map_err(|error| if failed { self.refuse(error) } else { error })
     }

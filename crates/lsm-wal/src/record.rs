@@ -1,21 +1,52 @@
 //! One record: its bytes, as drawn at the head of the crate.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of records and slots, written and read. Durable.
-pub const FORMAT_VERSION: u16 = 0;
+pub const FORMAT_VERSION: u16 = 1;
 /// The longest body. Durable: a frame's length is a `u32`.
 pub const MAX_BODY_BYTES: usize = 4_000_000_000;
+/// The highest sequence number, 2^56 - 1. Durable.
+pub const MAX_SEQ: u64 = (1 << 56) - 1;
 
-pub(crate) const TAG: [u8; 4] = *b"LREC";
-pub(crate) const RECORD_HEADER: usize = 56;
+const TAG: [u8; 4] = *b"LREC";
+/// A record begins with its checksum, which covers everything behind it.
+const SUM_BYTES: usize = 8;
+/// Behind checksum, tag, version and flags. Durable.
+pub(crate) const OWNER_AT: usize = SUM_BYTES + 4 + 2 + 2;
+pub(crate) const OWNER_BYTES: usize = 16;
+/// Behind the owner: first number, count, length of the body, durable number. Durable.
+pub(crate) const RECORD_HEADER: usize = OWNER_AT + OWNER_BYTES + 8 + 4 + 4 + 8;
 /// `wal-db`'s frame: a checksum and a length.
 pub(crate) const FRAME_HEADER: usize = 8;
 
-/// A stretch of sequence numbers and what happened in it.
+/// The numbers of a record that is about to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The sequence number of the first operation; at least 1.
+    pub first_seq: u64,
+    /// How many operations there are; at least one.
+    pub count: u32,
+    /// The highest sequence number known to be durable now; below the first.
+    pub durable_seq: u64,
+}
+
+impl Stamp {
+    /// The sequence number of the last operation.
+    #[must_use]
+    pub const fn last_seq(&self) -> u64 {
+        self.first_seq.saturating_add(self.count as u64).saturating_sub(1)
+    }
+
+    pub(crate) const fn is_in_range(&self) -> bool {
+        self.count > 0 && self.durable_seq < self.first_seq && self.last_seq() <= MAX_SEQ
+    }
+}
+
+/// A record as replay shows it: a stretch of sequence numbers and what happened in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The number of the first operation.
+    /// The sequence number of the first operation.
     pub first_seq: u64,
     /// How many operations there are; at least one.
     pub count: u32,
@@ -25,86 +56,164 @@ pub struct Record<'a> {
     pub body: &'a [u8],
 }
 
-/// Which log of which store a record belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    pub(crate) store_tag: [u8; 8],
-    pub(crate) log: u64,
-}
-
-pub(crate) fn store_tag(store: [u8; 16]) -> [u8; 8] {
-    store.first_chunk().copied().unwrap_or_default()
-}
-
 impl Record<'_> {
-    /// The number of the last operation.
+    /// The sequence number of the last operation.
     #[must_use]
     pub const fn last_seq(&self) -> u64 {
-        self.first_seq.saturating_add(self.count as u64).saturating_sub(1)
+        self.stamp().last_seq()
     }
 
-    pub(crate) fn encode(&self, owner: Owner, out: &mut Vec<u8>) {
-        out.clear();
-        out.reserve(RECORD_HEADER + self.body.len());
-        out.extend_from_slice(&TAG);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        out.extend_from_slice(&[0, 0]);
-        out.extend_from_slice(&owner.store_tag);
-        out.extend_from_slice(&owner.log.to_le_bytes());
-        out.extend_from_slice(&self.first_seq.to_le_bytes());
-        out.extend_from_slice(&self.count.to_le_bytes());
-        out.extend_from_slice(&(self.body.len() as u32).to_le_bytes());
-        out.extend_from_slice(&self.durable_seq.to_le_bytes());
-        let sum = checksum(out, self.body);
-        out.extend_from_slice(&sum.to_le_bytes());
-        out.extend_from_slice(self.body);
+    pub(crate) const fn stamp(&self) -> Stamp {
+        let Self { first_seq, count, durable_seq, .. } = *self;
+        Stamp { first_seq, count, durable_seq }
     }
 }
 
-fn checksum(header: &[u8], body: &[u8]) -> u64 {
-    let mut hasher = Xxh3::new();
-    hasher.update(header);
-    hasher.update(body);
-    hasher.digest()
+/// Which log of which store a record belongs to, as the record has it: the first half
+/// of the store's id, and the log's number. No two logs have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(pub(crate) [u8; OWNER_BYTES]);
+
+impl Owner {
+    pub(crate) fn new(store: [u8; 16], log: u64) -> Self {
+        let mut bytes = [0; OWNER_BYTES];
+        let fields = store.into_iter().take(8).chain(log.to_le_bytes());
+        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        Self(bytes)
+    }
 }
 
-/// A record that was found intact in a slot file.
+/// Makes a record out of its parts, in `out`, which is empty and has room for it.
+pub(crate) fn encode(owner: Owner, stamp: Stamp, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let body_len: usize = parts.iter().map(|part| part.len()).sum();
+    out.extend_from_slice(&[0; SUM_BYTES]);
+    out.extend_from_slice(&TAG);
+    out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    out.extend_from_slice(&[0, 0]);
+    out.extend_from_slice(&owner.0);
+    out.extend_from_slice(&stamp.first_seq.to_le_bytes());
+    out.extend_from_slice(&stamp.count.to_le_bytes());
+    out.extend_from_slice(&(body_len as u32).to_le_bytes());
+    out.extend_from_slice(&stamp.durable_seq.to_le_bytes());
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    if let Some((sum, covered)) = out.split_first_chunk_mut::<SUM_BYTES>() {
+        *sum = xxh3_64(covered).to_le_bytes();
+    }
+}
+
+/// The fields before a record's body, unverified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    sum: u64,
+    tag: [u8; 4],
+    pub(crate) version: u16,
+    pub(crate) flags: u16,
+    owner: Owner,
+    first_seq: u64,
+    count: u32,
+    pub(crate) body_len: u32,
+    durable_seq: u64,
+}
+
+impl Header {
+    pub(crate) fn read(record: &[u8]) -> Option<Self> {
+        let mut input: &[u8] = record.first_chunk::<RECORD_HEADER>()?;
+        let input = &mut input;
+        Some(Self {
+            sum: u64::from_le_bytes(array(input)?),
+            tag: array(input)?,
+            version: u16::from_le_bytes(array(input)?),
+            flags: u16::from_le_bytes(array(input)?),
+            owner: Owner(array(input)?),
+            first_seq: u64::from_le_bytes(array(input)?),
+            count: u32::from_le_bytes(array(input)?),
+            body_len: u32::from_le_bytes(array(input)?),
+            durable_seq: u64::from_le_bytes(array(input)?),
+        })
+    }
+}
+
+/// A record that was found intact in a slot file, of any version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
     pub(crate) version: u16,
+    pub(crate) flags: u16,
     pub(crate) record: Record<'a>,
 }
 
-/// The intact record of `owner` at the front of `payload`, of any version. Whose it
-/// is, is looked at before its body is hashed.
-pub(crate) fn intact(payload: &[u8], owner: Owner) -> Option<Found<'_>> {
-    let (header, sum_and_body) = payload.split_at_checked(RECORD_HEADER - 8)?;
-    let (sum, rest) = sum_and_body.split_first_chunk::<8>()?;
-    let mut fields = header;
-    if array::<4>(&mut fields)? != TAG {
+/// The intact record of `owner` at the front of `bytes`, of any version. Whose it is,
+/// is looked at before its body is hashed.
+pub(crate) fn intact(bytes: &[u8], owner: Owner) -> Option<Found<'_>> {
+    let header = Header::read(bytes)?;
+    if header.tag != TAG || header.owner != owner {
         return None;
     }
-    let version = u16::from_le_bytes(array(&mut fields)?);
-    let _zeros: [u8; 2] = array(&mut fields)?;
-    let store_tag = array(&mut fields)?;
-    let log = u64::from_le_bytes(array(&mut fields)?);
-    let first_seq = u64::from_le_bytes(array(&mut fields)?);
-    let count = u32::from_le_bytes(array(&mut fields)?);
-    let body_len = u32::from_le_bytes(array(&mut fields)?);
-    let durable_seq = u64::from_le_bytes(array(&mut fields)?);
-    let body = rest.get(..body_len as usize)?;
-    if (Owner { store_tag, log }) != owner {
+    let len = RECORD_HEADER.checked_add(header.body_len as usize)?;
+    let covered = bytes.get(SUM_BYTES..len)?;
+    if xxh3_64(covered) != header.sum {
         return None;
     }
-    if count == 0 || checksum(header, body) != u64::from_le_bytes(*sum) {
-        return None;
-    }
-    let record = Record { first_seq, count, durable_seq, body };
-    Some(Found { version, record })
+    let Header { version, flags, first_seq, count, durable_seq, .. } = header;
+    let body = bytes.get(RECORD_HEADER..len)?;
+    Some(Found { version, flags, record: Record { first_seq, count, durable_seq, body } })
 }
 
 pub(crate) fn array<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = input.split_first_chunk::<N>()?;
     *input = rest;
     Some(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: Owner = Owner(*b"a store\0\x07\0\0\0\0\0\0\0");
+    const STAMP: Stamp = Stamp { first_seq: 5, count: 3, durable_seq: 4 };
+
+    #[test]
+    fn the_owner_is_half_the_store_id_and_the_number_of_the_log() {
+        assert_eq!(Owner::new(*b"a store\0 and its", 7), OWNER);
+    }
+
+    #[test]
+    fn a_record_of_parts_comes_back_as_one_body() {
+        let all: [&[&[u8]]; 4] = [&[], &[b""], &[b"one"], &[b"one", b"", b"two"]];
+        for parts in all {
+            let mut bytes = Vec::new();
+            encode(OWNER, STAMP, parts, &mut bytes);
+            bytes.extend_from_slice(b"behind");
+            let found = intact(&bytes, OWNER).unwrap();
+            let body = parts.concat();
+            assert_eq!((found.version, found.flags), (FORMAT_VERSION, 0));
+            assert_eq!(found.record, Record { first_seq: 5, count: 3, durable_seq: 4, body: &body });
+            assert_eq!(found.record.last_seq(), 7);
+        }
+    }
+
+    #[test]
+    fn no_shorter_changed_or_foreign_bytes_are_intact() {
+        let mut whole = Vec::new();
+        encode(OWNER, STAMP, &[b"body"], &mut whole);
+        for len in 0..whole.len() {
+            assert!(intact(&whole[..len], OWNER).is_none(), "length {len}");
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[len] ^= 1 << bit;
+                assert!(intact(&bytes, OWNER).is_none(), "bit {bit} of byte {len}");
+            }
+        }
+        assert!(intact(&whole, Owner::new([9; 16], 7)).is_none());
+    }
+
+    #[test]
+    fn numbers_have_their_range() {
+        let stamp = |first_seq, count, durable_seq| Stamp { first_seq, count, durable_seq };
+        assert!(stamp(1, 1, 0).is_in_range());
+        assert!(stamp(MAX_SEQ, 1, MAX_SEQ - 1).is_in_range());
+        for bad in [stamp(1, 0, 0), stamp(0, 1, 0), stamp(4, 1, 4), stamp(MAX_SEQ, 2, 0)] {
+            assert!(!bad.is_in_range(), "{bad:?}");
+        }
+        assert!(!stamp(u64::MAX, u32::MAX, 0).is_in_range());
+    }
 }

@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use lsm_vfs::{File, read_whole};
 
-use crate::record::{FRAME_HEADER, Owner, RECORD_HEADER, TAG, intact, store_tag};
-use crate::slot::{SLOT_HEADER, check_header};
-use crate::{FORMAT_VERSION, LogError, Record, Result};
+use crate::error::{damaged, unsupported};
+use crate::header::{SLOT_HEADER, SlotHeader, other_version};
+use crate::left_over::left_over;
+use crate::record::{FRAME_HEADER, Owner, RECORD_HEADER, intact};
+use crate::{FORMAT_VERSION, Record, Refused, Result};
 
 /// A log that the manifest names.
 #[derive(Clone, Debug)]
@@ -32,14 +34,15 @@ pub struct Replayed {
     pub last_seq: u64,
     /// How many records were replayed.
     pub records: u64,
-    /// Bytes of torn tails, not counting the zeros that a slot ends with.
+    /// Bytes of torn records: of records of these logs, whole or begun, that were not
+    /// replayed. What older logs left in the same files is not counted.
     pub cut_bytes: u64,
 }
 
-/// An intact record behind a break.
-struct LeftOver<'a> {
+/// Where a log ended that has an intact record behind its end.
+struct Broken<'a> {
     durable_seq: u64,
-    broke_at: u64,
+    at: usize,
     file: &'a dyn File,
 }
 
@@ -54,51 +57,55 @@ pub fn replay(
     logs: &[LiveLog],
     store: [u8; 16],
     last_seq: u64,
-    mut visit: impl FnMut(usize, &Record<'_>) -> Result<(), String>,
+    visit: impl FnMut(usize, &Record<'_>) -> Result<(), Refused>,
+) -> Result<Replayed> {
+    replay_with(logs, store, 0, last_seq, visit)
+}
+
+/// Replays logs whose slots have the incompatible `features`.
+pub(crate) fn replay_with(
+    logs: &[LiveLog],
+    store: [u8; 16],
+    features: u16,
+    last_seq: u64,
+    mut visit: impl FnMut(usize, &Record<'_>) -> Result<(), Refused>,
 ) -> Result<Replayed> {
     let mut done = Replayed { last_seq, ..Replayed::default() };
-    let mut left_over: Option<LeftOver<'_>> = None;
+    let mut broken: Option<Broken<'_>> = None;
     for (number, live) in logs.iter().enumerate() {
         let file = &*live.file;
         let bytes = read_whole(file)?;
-        check_header(file, &bytes, store, live.slot)?;
-        let owner = Owner { store_tag: store_tag(store), log: live.log };
+        SlotHeader { features, store, slot: live.slot }.check(file, &bytes)?;
+        let owner = Owner::new(store, live.log);
         let mut at = SLOT_HEADER;
         while let Some(record) = next_record(file, &bytes, at, owner, done.last_seq)? {
-            visit(number, &record).map_err(|found| LogError::Damaged {
-                path: file.path().to_path_buf(),
-                offset: at as u64,
-                expected: "a record that can be replayed".into(),
-                found,
-            })?;
+            visit(number, &record).map_err(|refused| refused.at(file, at))?;
             done.last_seq = record.last_seq();
             done.records += 1;
             at += FRAME_HEADER + RECORD_HEADER + record.body.len();
         }
-        let rest = bytes.get(at..).unwrap_or_default();
-        let zeros = rest.iter().rev().take_while(|byte| **byte == 0).count();
-        done.cut_bytes += (rest.len() - zeros) as u64;
-        if let Some(durable_seq) = highest_durable(rest, owner)
-            && left_over.as_ref().is_none_or(|found| found.durable_seq < durable_seq)
+        let rest = left_over(file, &bytes, at, owner)?;
+        done.cut_bytes += rest.bytes;
+        if let Some(durable_seq) = rest.durable_seq
+            && broken.as_ref().is_none_or(|broken| broken.durable_seq < durable_seq)
         {
-            left_over = Some(LeftOver { durable_seq, broke_at: at as u64, file });
+            broken = Some(Broken { durable_seq, at, file });
         }
     }
-    match left_over.filter(|found| found.durable_seq > done.last_seq) {
+    match broken.filter(|broken| broken.durable_seq > done.last_seq) {
         None => Ok(done),
-        Some(found) => Err(LogError::Damaged {
-            path: found.file.path().to_path_buf(),
-            offset: found.broke_at,
-            expected: format!("the record of sequence {}", done.last_seq.saturating_add(1)),
-            found: format!(
-                "damage, before a record that knew sequence {} to be durable",
-                found.durable_seq
-            ),
-        }),
+        Some(Broken { durable_seq, at, file }) => {
+            let expected = format!("the record of sequence {}", done.last_seq.saturating_add(1));
+            let found = format!(
+                "damage, before a record that knew sequence {durable_seq} to be durable"
+            );
+            Err(damaged(file, at, expected, found))
+        }
     }
 }
 
-/// The record whose frame begins at `at`, if it is the next of its chain.
+/// The record whose frame begins at `at`, if it is the next of its chain. The frame
+/// itself is not looked at: the record says how long it is, and proves it.
 fn next_record<'a>(
     file: &dyn File,
     bytes: &'a [u8],
@@ -106,36 +113,23 @@ fn next_record<'a>(
     owner: Owner,
     last_seq: u64,
 ) -> Result<Option<Record<'a>>> {
-    let payload = bytes.get(at + FRAME_HEADER..).unwrap_or_default();
-    let Some(found) = intact(payload, owner) else { return Ok(None) };
+    let place = bytes.get(at + FRAME_HEADER..).unwrap_or_default();
+    let Some(found) = intact(place, owner) else { return Ok(None) };
+    let offset = at + FRAME_HEADER;
     if found.version != FORMAT_VERSION {
-        return Err(LogError::Unsupported {
-            path: file.path().to_path_buf(),
-            offset: at as u64,
-            what: format!("record version {}; this build reads {FORMAT_VERSION}", found.version),
-        });
+        return Err(unsupported(file, offset, other_version("record", found.version)));
     }
-    let framed = bytes.get(at + FRAME_HEADER - 4..).and_then(|bytes| bytes.first_chunk::<4>());
-    let length_fits = framed.is_some_and(|length| {
-        u32::from_le_bytes(*length) as usize == RECORD_HEADER + found.record.body.len()
-    });
-    let follows = last_seq.checked_add(1) == Some(found.record.first_seq);
-    Ok((follows && length_fits).then_some(found.record))
-}
-
-/// The highest durable sequence that an intact record of this log tells of.
-fn highest_durable(rest: &[u8], owner: Owner) -> Option<u64> {
-    let mut highest = None;
-    let mut at = 0;
-    while let Some(found) = rest.get(at..).and_then(find_tag) {
-        at += found;
-        let record = rest.get(at..).and_then(|payload| intact(payload, owner));
-        highest = highest.max(record.map(|found| found.record.durable_seq));
-        at += 1;
+    if found.flags != 0 {
+        let what = format!("record flags {:#06x}, which a newer build knows", found.flags);
+        return Err(unsupported(file, offset, what));
     }
-    highest
-}
-
-fn find_tag(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(TAG.len()).position(|window| window == TAG)
+    let record = found.record;
+    if last_seq.checked_add(1) != Some(record.first_seq) {
+        return Ok(None);
+    }
+    if !record.stamp().is_in_range() {
+        let found = format!("{:?}", record.stamp());
+        return Err(damaged(file, offset, "a record with numbers in their ranges", found));
+    }
+    Ok(Some(record))
 }

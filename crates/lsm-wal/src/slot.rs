@@ -1,4 +1,5 @@
-//! A slot: the file that a log is written to, and its place under `wal-db`.
+//! A slot: the file that one log after the other is written to, and its place under
+//! `wal-db`.
 
 use std::io;
 use std::sync::Arc;
@@ -6,35 +7,75 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lsm_vfs::{Dir, File, Name, read_up_to, write_all_at};
 use wal_db::{WalError, WalStore};
-use xxhash_rust::xxh3::xxh3_64;
 
-use crate::record::array;
-use crate::{FORMAT_VERSION, LogError, Result};
-
-/// First bytes of a slot. Durable.
-pub(crate) const MAGIC: [u8; 8] = *b"LSMWALOG";
-/// Where frames begin: one sector. Durable.
-pub(crate) const SLOT_HEADER: usize = 512;
+use crate::Result;
+use crate::header::{SLOT_HEADER, SlotHeader};
+use crate::sync::Health;
 
 /// Room is reserved by this much at once: the file's length then changes once in so
 /// many bytes and not with every record.
-const RESERVE_BYTES: u64 = 16 * 1024;
+const RESERVE_BYTES: u64 = 64 * 1024;
 /// Zeros are written in pieces of this size, a page. One write may become one large
 /// folio in the page cache, and a sync writes folios whole: with pieces of 64 KiB
 /// each small record was measured to cost 64 KiB of writing, with these 4.4 KiB.
-const ZEROS_BYTES: usize = 4096;
+const PAGE_BYTES: u64 = 4096;
 
-fn header(store: [u8; 16], slot: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(SLOT_HEADER);
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    out.extend_from_slice(&[0; 6]);
-    out.extend_from_slice(&store);
-    out.extend_from_slice(&slot.to_le_bytes());
-    let sum = xxh3_64(&out);
-    out.extend_from_slice(&sum.to_le_bytes());
-    out.resize(SLOT_HEADER, 0);
-    out
+/// A slot file ready for a log: fresh, or used by a log that was let go. What such a
+/// log left behind stays until it is written over; its number tells its records apart.
+#[derive(Debug)]
+pub struct Slot {
+    pub(crate) header: SlotHeader,
+    pub(crate) file: Arc<dyn File>,
+    /// So many bytes are known to be there: records or zeros, not a hole and not
+    /// beyond the end.
+    pub(crate) written: u64,
+    /// The number of the last log that was written here; none has zero.
+    pub(crate) last_log: u64,
+    pub(crate) health: Arc<Health>,
+}
+
+impl Slot {
+    /// A slot of which nothing but the header is written.
+    pub(crate) fn fresh(header: SlotHeader, file: Arc<dyn File>) -> Self {
+        let (written, health) = (SLOT_HEADER as u64, Arc::default());
+        Self { header, file, written, last_log: 0, health }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.header.slot
+    }
+
+    /// Its file.
+    #[must_use]
+    pub const fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// How long the file has become. Recovery reads all of it: a slot that one huge
+    /// batch has stretched is better removed than used again.
+    #[must_use]
+    pub const fn file_bytes(&self) -> u64 {
+        self.written
+    }
+
+    /// Makes sure that the first `end` bytes of the file are there. Zeros that were
+    /// written before a failure stay: they are an end like any other.
+    pub(crate) fn reserve(&mut self, end: u64) -> Result<()> {
+        while self.written < end {
+            let stop = (self.written + 1).next_multiple_of(RESERVE_BYTES);
+            while self.written < stop {
+                // Up to the next page, which no record has touched.
+                let piece = PAGE_BYTES - self.written % PAGE_BYTES;
+                let zeros = [0; PAGE_BYTES as usize];
+                let zeros = zeros.get(..piece as usize).unwrap_or(&zeros);
+                write_all_at(&*self.file, self.written, zeros)?;
+                self.written += piece;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes the slot file `name` for the store and makes its header durable. The
@@ -44,16 +85,15 @@ fn header(store: [u8; 16], slot: u64) -> Vec<u8> {
 ///
 /// When the file cannot be made, written or synced; it is then removed again as
 /// far as that goes.
-pub fn create_slot(
-    dir: &dyn Dir,
-    name: &Name,
-    store: [u8; 16],
-    slot: u64,
-) -> Result<Arc<dyn File>> {
+pub fn create_slot(dir: &dyn Dir, name: &Name, store: [u8; 16], slot: u64) -> Result<Slot> {
+    create(dir, name, SlotHeader { features: 0, store, slot })
+}
+
+pub(crate) fn create(dir: &dyn Dir, name: &Name, header: SlotHeader) -> Result<Slot> {
     let file = dir.create(name)?;
-    let written = write_all_at(&*file, 0, &header(store, slot)).and_then(|()| file.sync());
+    let written = write_all_at(&*file, 0, &header.encode()).and_then(|()| file.sync());
     match written {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Slot::fresh(header, file)),
         Err(error) => {
             // The number is never used again; open removes what stays behind.
             let _ = dir.remove(name);
@@ -62,45 +102,8 @@ pub fn create_slot(
     }
 }
 
-/// Checks that a file's first bytes are the header of this slot of this store.
-pub(crate) fn check_header(
-    file: &dyn File,
-    bytes: &[u8],
-    store: [u8; 16],
-    slot: u64,
-) -> Result<()> {
-    let damaged = |expected: &str, found: &str| LogError::Damaged {
-        path: file.path().to_path_buf(),
-        offset: 0,
-        expected: expected.into(),
-        found: found.into(),
-    };
-    let found = bytes.get(..SLOT_HEADER).unwrap_or(bytes);
-    if found == header(store, slot) {
-        return Ok(());
-    }
-    let mut input = found;
-    let magic: Option<[u8; 8]> = array(&mut input);
-    let version: Option<u16> = array(&mut input).map(u16::from_le_bytes);
-    let intact = found.get(..40).zip(found.get(40..48)).is_some_and(|(body, sum)| {
-        sum.try_into().is_ok_and(|sum| u64::from_le_bytes(sum) == xxh3_64(body))
-    });
-    match (magic, version) {
-        (Some(MAGIC), Some(version)) if intact && version != FORMAT_VERSION => {
-            Err(LogError::Unsupported {
-                path: file.path().to_path_buf(),
-                offset: 8,
-                what: format!("log version {version}; this build reads {FORMAT_VERSION}"),
-            })
-        }
-        (Some(MAGIC), _) if intact => {
-            Err(damaged("the log of this store", "the log of another store or slot"))
-        }
-        _ => Err(damaged("the header of a log", "other bytes")),
-    }
-}
-
-/// The slot as `wal-db` sees it: an empty store that only grows.
+/// The slot as `wal-db` sees it: an empty store that only grows. Whatever a log
+/// before left in the file is not there for it.
 #[derive(Debug)]
 pub(crate) struct SlotStore {
     file: Arc<dyn File>,
@@ -111,30 +114,6 @@ pub(crate) struct SlotStore {
 impl SlotStore {
     pub(crate) fn new(file: Arc<dyn File>) -> Self {
         Self { file, len: AtomicU64::new(0) }
-    }
-}
-
-/// The part of a file that is known to be there, records or zeros.
-#[derive(Debug)]
-pub(crate) struct Reserved(u64);
-
-impl Reserved {
-    /// A slot as [`create_slot`] leaves it.
-    pub(crate) const fn new() -> Self {
-        Self(SLOT_HEADER as u64)
-    }
-
-    /// Makes sure that `frames` bytes of frames find room. Zeros that were written
-    /// before a failure stay: they are an end like any other.
-    pub(crate) fn grow_to(&mut self, file: &dyn File, frames: u64) -> Result<()> {
-        while self.0 < SLOT_HEADER as u64 + frames {
-            let end = self.0 + RESERVE_BYTES;
-            while self.0 < end {
-                write_all_at(file, self.0, &[0; ZEROS_BYTES])?;
-                self.0 += ZEROS_BYTES as u64;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -161,6 +140,7 @@ impl WalStore for SlotStore {
         Err(WalError::Io { context: "cutting the log", source: error })
     }
 
+    /// Not used: syncs go to the file, past `wal-db`, so that any thread can make them.
     fn sync(&self) -> wal_db::Result<()> {
         self.file.sync().map_err(|error| carried("syncing the log", error))
     }

@@ -132,7 +132,7 @@ pub(super) fn log(
         };
         written.map_err(|error| {
             failed = Some(error);
-            "cannot be shown".to_owned()
+            "cannot be shown".into()
         })
     };
     let read = log::records(Held::file(path, bytes), says, &mut shown_records);
@@ -143,7 +143,10 @@ pub(super) fn log(
     }
 }
 
-fn operations(out: &mut dyn Write, record: &lsm_wal::Record<'_>) -> Result<io::Result<()>, String> {
+fn operations(
+    out: &mut dyn Write,
+    record: &lsm_wal::Record<'_>,
+) -> Result<io::Result<()>, lsm_wal::Refused> {
     let ops = log::operations(record)?;
     let lines = (record.first_seq..).zip(ops).try_for_each(|(seq, op)| {
         let (key, value) = (shown(op.key), shown(op.value));

@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lsm_types::{BatchOps, Op, decode};
+use lsm_types::{BatchError, BatchOps, KindError, Op, decode};
 use lsm_vfs::File;
-use lsm_wal::{LiveLog, LogError, Record, replay};
+use lsm_wal::{LiveLog, LogError, Record, Refused, replay};
 
 use super::fault::{Checked, Class, Fault};
 use super::file::Kind;
@@ -34,13 +34,14 @@ impl Says {
         let header = || {
             let mut input = bytes.get(8..)?;
             let version = decode::u16(&mut input)?;
+            // Features and zeros.
             decode::array::<6>(&mut input)?;
             let store = decode::array(&mut input)?;
             Some(Self { version, store, slot: decode::u64(&mut input)?, log: 0, first_seq: 0 })
         };
         let record = || {
-            // Behind the frame: tag, version and zeros, store tag.
-            let mut input = bytes.get(FIRST_RECORD as usize + 8..)?.strip_prefix(b"LREC")?;
+            // Behind the frame and the checksum: tag; version, flags and store tag.
+            let mut input = bytes.get(FIRST_RECORD as usize + 16..)?.strip_prefix(b"LREC")?;
             decode::array::<12>(&mut input)?;
             Some((decode::u64(&mut input)?, decode::u64(&mut input)?))
         };
@@ -54,7 +55,7 @@ impl Says {
 pub(super) fn records(
     file: Arc<dyn File>,
     says: Says,
-    visit: &mut dyn FnMut(u64, &Record<'_>) -> Result<(), String>,
+    visit: &mut dyn FnMut(u64, &Record<'_>) -> Result<(), Refused>,
 ) -> Result<u64, LogError> {
     let live = [LiveLog { log: says.log, slot: says.slot, file }];
     let mut offset = FIRST_RECORD;
@@ -67,13 +68,15 @@ pub(super) fn records(
 }
 
 /// The operations of a record, all of them or why there are none.
-pub(super) fn operations<'a>(record: &Record<'a>) -> Result<Vec<Op<'a>>, String> {
+pub(super) fn operations<'a>(record: &Record<'a>) -> Result<Vec<Op<'a>>, Refused> {
     let ops: Result<Vec<_>, _> = BatchOps::new(record.body).collect();
-    let ops = ops.map_err(|error| error.to_string())?;
-    if ops.len() as u64 == u64::from(record.count) {
-        Ok(ops)
-    } else {
-        Err(format!("{} operations instead of {}", ops.len(), record.count))
+    match ops {
+        Ok(ops) if ops.len() as u64 == u64::from(record.count) => Ok(ops),
+        Ok(ops) => Err(format!("{} operations instead of {}", ops.len(), record.count).into()),
+        Err(error @ (BatchError::Keyspace | BatchError::Kind(KindError::Reserved(_)))) => {
+            Err(Refused::Unsupported(error.to_string()))
+        }
+        Err(error) => Err(error.to_string().into()),
     }
 }
 

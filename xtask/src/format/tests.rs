@@ -9,7 +9,7 @@ use lsm_manifest::{Edit, EditOp, Recovered, Version, new_file, recover};
 use lsm_sstable::{Identity, RunReader, RunWriter, WriteOptions};
 use lsm_types::{Batch, LogNo, SlotNo, StoreId};
 use lsm_vfs::{Fs, Name, RealFs};
-use lsm_wal::{LogWriter, Record, create_slot};
+use lsm_wal::{LogWriter, Stamp, create_slot};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -348,9 +348,8 @@ fn store_with_log() -> tempfile::TempDir {
     batch.put(b"key", b"value");
     batch.delete(b"gone");
     for first_seq in [1, 3] {
-        let record =
-            Record { first_seq, count: 2, durable_seq: first_seq - 1, body: batch.bytes() };
-        writer.append(&record).unwrap();
+        let stamp = Stamp { first_seq, count: 2, durable_seq: first_seq - 1 };
+        writer.append(stamp, &[batch.bytes()]).unwrap();
     }
     let log = EditOp::AddLog { log: LogNo::new(2).unwrap(), slot: SlotNo::FIRST };
     let edit = Edit { ops: vec![EditOp::Reserve(100), log] };

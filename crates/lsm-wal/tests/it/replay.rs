@@ -1,26 +1,9 @@
 //! Logs on the real disk: append, replay, tear, damage.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use std::path::Path;
-use std::sync::Arc;
+use lsm_vfs::{Dir, RealFs};
+use lsm_wal::{LiveLog, LogError, Replayed, replay};
 
-use lsm_vfs::{Dir, Fs, Name, RealFs};
-use lsm_wal::{LiveLog, LogError, LogWriter, Record, Replayed, create_slot, replay};
-
-const STORE: [u8; 16] = *b"0123456789abcdef";
-
-fn open(path: &Path) -> Arc<dyn Dir> {
-    RealFs.open_dir(path, true).unwrap()
-}
-
-fn name(slot: u64) -> Name {
-    Name::new(&format!("slot-{slot}")).unwrap()
-}
-
-fn start(dir: &dyn Dir, log: u64) -> LogWriter {
-    let file = create_slot(dir, &name(log), STORE, log).unwrap();
-    LogWriter::start(file, STORE, log).unwrap()
-}
+use crate::support::{STORE, live, name, open, stamp, start};
 
 /// Writes records of two operations each: log 1 has numbers 1 to 10, log 2 has 11 to 14.
 fn two_logs(dir: &dyn Dir) {
@@ -29,9 +12,8 @@ fn two_logs(dir: &dyn Dir) {
         let mut writer = start(dir, log);
         for _ in 0..records {
             let body = format!("body of {next}").repeat(next as usize);
-            let record =
-                Record { first_seq: next, count: 2, durable_seq: next - 1, body: body.as_bytes() };
-            writer.append(&record).unwrap();
+            writer.append(stamp(next, 2, next - 1), &[body.as_bytes()]).unwrap();
+            writer.sync().unwrap();
             next += 2;
         }
     }
@@ -57,7 +39,7 @@ fn replay_all(dir: &dyn Dir, logs: &[u64]) -> Result<(Replayed, Vec<(usize, u64)
 #[test]
 fn records_come_back_in_order_across_logs() {
     let temp = tempfile::tempdir().unwrap();
-    let dir = open(temp.path());
+    let dir = open(&RealFs, temp.path());
     two_logs(&*dir);
     let (done, seen) = replay_all(&*dir, &[1, 2]).unwrap();
     assert_eq!(done, Replayed { last_seq: 14, records: 7, cut_bytes: 0 });
@@ -67,7 +49,7 @@ fn records_come_back_in_order_across_logs() {
 /// Where each record of a log's file begins and where the last one ends.
 fn bounds(bytes: &[u8]) -> Vec<usize> {
     let mut bounds: Vec<_> =
-        bytes.windows(4).enumerate().filter(|(_, w)| w == b"LREC").map(|(at, _)| at - 8).collect();
+        bytes.windows(4).enumerate().filter(|(_, w)| w == b"LREC").map(|(at, _)| at - 16).collect();
     let end = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == 0).count();
     bounds.push(end);
     bounds
@@ -76,7 +58,7 @@ fn bounds(bytes: &[u8]) -> Vec<usize> {
 #[test]
 fn s26_a_torn_last_record_is_cut_and_counted() {
     let temp = tempfile::tempdir().unwrap();
-    let dir = open(temp.path());
+    let dir = open(&RealFs, temp.path());
     two_logs(&*dir);
     let path = temp.path().join("slot-2");
     let whole = std::fs::read(&path).unwrap();
@@ -92,7 +74,7 @@ fn s26_a_torn_last_record_is_cut_and_counted() {
 #[test]
 fn s24_a_bit_flip_in_the_middle_of_the_log_is_damage() {
     let temp = tempfile::tempdir().unwrap();
-    let dir = open(temp.path());
+    let dir = open(&RealFs, temp.path());
     two_logs(&*dir);
     let path = temp.path().join("slot-1");
     let whole = std::fs::read(&path).unwrap();
@@ -116,13 +98,12 @@ fn s24_a_bit_flip_in_the_middle_of_the_log_is_damage() {
 #[test]
 fn s07_a_record_behind_a_lost_one_that_was_never_acknowledged_is_a_torn_tail() {
     let temp = tempfile::tempdir().unwrap();
-    let dir = open(temp.path());
+    let dir = open(&RealFs, temp.path());
     let mut writer = start(&*dir, 1);
     // The second and third were appended without knowing of anything durable.
     for (first_seq, durable_seq) in [(1, 0), (3, 0), (5, 0)] {
         let body = format!("body of {first_seq}").repeat(first_seq as usize);
-        let record = Record { first_seq, count: 2, durable_seq, body: body.as_bytes() };
-        writer.append(&record).unwrap();
+        writer.append(stamp(first_seq, 2, durable_seq), &[body.as_bytes()]).unwrap();
     }
     let path = temp.path().join("slot-1");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -137,19 +118,20 @@ fn s07_a_record_behind_a_lost_one_that_was_never_acknowledged_is_a_torn_tail() {
 #[test]
 fn s34_a_log_of_another_store_is_refused() {
     let temp = tempfile::tempdir().unwrap();
-    let dir = open(temp.path());
+    let dir = open(&RealFs, temp.path());
     two_logs(&*dir);
-    let live = LiveLog { log: 1, slot: 1, file: dir.open(&name(1), false).unwrap() };
-    let error = replay(&[live], [9; 16], 0, |_, _| Ok(())).unwrap_err();
+    let own = live(1, 1, dir.open(&name(1), false).unwrap());
+    let error = replay(&[own], [9; 16], 0, |_, _| Ok(())).unwrap_err();
     assert!(error.to_string().contains("another store"), "{error}");
-    let swapped = LiveLog { log: 1, slot: 1, file: dir.open(&name(2), false).unwrap() };
-    assert!(replay(&[swapped], STORE, 0, |_, _| Ok(())).is_err());
+    let swapped = live(1, 1, dir.open(&name(2), false).unwrap());
+    let error = replay(&[swapped], STORE, 0, |_, _| Ok(())).unwrap_err();
+    assert!(error.to_string().contains("another slot"), "{error}");
 }
 
 #[test]
 fn s27_a_long_tail_of_zeros_is_an_end() {
     let temp = tempfile::tempdir().unwrap();
-    let dir = open(temp.path());
+    let dir = open(&RealFs, temp.path());
     two_logs(&*dir);
     let file = std::fs::OpenOptions::new().write(true).open(temp.path().join("slot-2")).unwrap();
     file.set_len(64 << 20).unwrap();

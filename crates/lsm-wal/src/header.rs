@@ -1,0 +1,102 @@
+//! The header of a slot file: its bytes, as drawn at the head of the crate, and the
+//! check that a slot is the one that is meant.
+
+use lsm_vfs::File;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{damaged, unsupported};
+use crate::record::array;
+use crate::{FORMAT_VERSION, Result};
+
+/// First bytes of a slot. Durable.
+pub(crate) const MAGIC: [u8; 8] = *b"LSMWALOG";
+/// Where frames begin: one sector. Durable.
+pub(crate) const SLOT_HEADER: usize = 512;
+/// What the header's checksum covers. Durable, in every version.
+const COVERED: usize = 40;
+const VERSION_AT: usize = 8;
+const FEATURES_AT: usize = 10;
+
+/// Whose slot it is and what stands in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotHeader {
+    /// Incompatible features, as bits.
+    pub(crate) features: u16,
+    pub(crate) store: [u8; 16],
+    pub(crate) slot: u64,
+}
+
+impl SlotHeader {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(SLOT_HEADER);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out.extend_from_slice(&self.features.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.store);
+        out.extend_from_slice(&self.slot.to_le_bytes());
+        let sum = xxh3_64(&out);
+        out.extend_from_slice(&sum.to_le_bytes());
+        out.resize(SLOT_HEADER, 0);
+        out
+    }
+
+    /// Reads a header of this version. Which bytes are reserved is checked by writing
+    /// it again.
+    pub(crate) fn read(file: &dyn File, bytes: &[u8]) -> Result<Self> {
+        let none = || damaged(file, 0, "the header of a log", "other bytes");
+        let found = bytes.get(..SLOT_HEADER).unwrap_or(bytes);
+        let (covered, sum) = found.split_at_checked(COVERED).ok_or_else(none)?;
+        let mut input = covered;
+        let magic: [u8; 8] = array(&mut input).ok_or_else(none)?;
+        let version = array(&mut input).map(u16::from_le_bytes).ok_or_else(none)?;
+        let features = array(&mut input).map(u16::from_le_bytes).ok_or_else(none)?;
+        let _zeros: [u8; 4] = array(&mut input).ok_or_else(none)?;
+        let store = array(&mut input).ok_or_else(none)?;
+        let slot = array(&mut input).map(u64::from_le_bytes).ok_or_else(none)?;
+        if magic != MAGIC || sum.first_chunk() != Some(&xxh3_64(covered).to_le_bytes()) {
+            return Err(none());
+        }
+        if version != FORMAT_VERSION {
+            return Err(unsupported(file, VERSION_AT, other_version("log", version)));
+        }
+        let header = Self { features, store, slot };
+        if header.encode() != found {
+            return Err(damaged(file, 0, "the header of a log", "reserved bytes that are not zero"));
+        }
+        Ok(header)
+    }
+
+    /// Checks that a file's first bytes are this header.
+    pub(crate) fn check(&self, file: &dyn File, bytes: &[u8]) -> Result<()> {
+        let found = Self::read(file, bytes)?;
+        let unknown = found.features & !self.features;
+        if unknown != 0 {
+            let what = format!(
+                "incompatible features {unknown:#06x}, which are not enabled or which a newer \
+                 build knows"
+            );
+            return Err(unsupported(file, FEATURES_AT, what));
+        }
+        if found == *self {
+            return Ok(());
+        }
+        let (expected, other) = if found.store != self.store {
+            ("the log of this store", "the log of another store")
+        } else if found.slot != self.slot {
+            ("the log of this slot", "the log of another slot")
+        } else {
+            ("bodies that are lists", "batches of a store")
+        };
+        Err(damaged(file, 0, expected, other))
+    }
+}
+
+/// Says of something intact of another version what would read it.
+pub(crate) fn other_version(what: &str, found: u16) -> String {
+    let whose = match found {
+        0 => "a draft that was never frozen: only the builds of its time read it",
+        _ => "a newer build wrote it",
+    };
+    format!("{what} version {found}, {whose}; this build reads version {FORMAT_VERSION}")
+}
