@@ -71,6 +71,39 @@ pub struct Op<'a> {
     pub value: &'a [u8],
 }
 
+impl Op<'_> {
+    /// Whether the operation can be written.
+    ///
+    /// # Errors
+    ///
+    /// The limit that its key or its value breaks.
+    pub const fn check(&self) -> Result<(), BatchError> {
+        if self.key.len() > MAX_KEY_BYTES {
+            return Err(BatchError::KeyTooLong);
+        }
+        if self.value.len() > MAX_VALUE_BYTES {
+            return Err(BatchError::ValueTooLong);
+        }
+        Ok(())
+    }
+
+    /// No fewer bytes than [`encode`](Op::encode) appends: a tag, and two lengths of
+    /// at most five bytes each.
+    const fn most_bytes(&self) -> usize {
+        1 + 5 + self.key.len() + 5 + self.value.len()
+    }
+
+    /// Appends the operation's bytes, as a batch holds them.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(self.most_bytes());
+        out.push(self.kind.to_byte());
+        decode::put_bytes(out, self.key);
+        if self.kind == Kind::Put {
+            decode::put_bytes(out, self.value);
+        }
+    }
+}
+
 /// An ordered group of operations, held as the bytes that the log will carry.
 ///
 /// An operation that can never be written (an oversized key, say) is remembered
@@ -111,37 +144,29 @@ impl Batch {
 
     /// Queues a put.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.push(Kind::Put, key, Some(value));
+        self.push(Kind::Put, key, value);
     }
 
     /// Queues a delete.
     pub fn delete(&mut self, key: &[u8]) {
-        self.push(Kind::Delete, key, None);
+        self.push(Kind::Delete, key, &[]);
     }
 
-    fn push(&mut self, kind: Kind, key: &[u8], value: Option<&[u8]>) {
+    fn push(&mut self, kind: Kind, key: &[u8], value: &[u8]) {
         self.ops += 1;
-        // A tag, and two lengths of at most five bytes each.
-        let added = 1 + 5 + key.len() + value.map_or(0, |value| 5 + value.len());
-        let refused = if key.len() > MAX_KEY_BYTES {
-            Some(BatchError::KeyTooLong)
-        } else if value.is_some_and(|value| value.len() > MAX_VALUE_BYTES) {
-            Some(BatchError::ValueTooLong)
-        } else if self.bytes.len() + added > MAX_BATCH_BYTES {
-            Some(BatchError::BatchTooLong)
-        } else {
-            None
+        let op = Op { kind, key, value };
+        let refused = match op.check() {
+            Ok(()) if self.bytes.len() + op.most_bytes() > MAX_BATCH_BYTES => {
+                Some(BatchError::BatchTooLong)
+            }
+            Ok(()) => None,
+            Err(error) => Some(error),
         };
         if refused.is_some() || self.refused.is_some() {
             self.refused = self.refused.or(refused);
             return;
         }
-        self.bytes.reserve(added);
-        self.bytes.push(kind.to_byte());
-        decode::put_bytes(&mut self.bytes, key);
-        if let Some(value) = value {
-            decode::put_bytes(&mut self.bytes, value);
-        }
+        op.encode(&mut self.bytes);
     }
 
     /// How many operations were queued.
