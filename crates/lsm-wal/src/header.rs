@@ -62,7 +62,12 @@ impl SlotHeader {
         }
         let header = Self { features, store, slot };
         if header.encode() != found {
-            return Err(damaged(file, 0, "the header of a log", "reserved bytes that are not zero"));
+            return Err(damaged(
+                file,
+                0,
+                "the header of a log",
+                "reserved bytes that are not zero",
+            ));
         }
         Ok(header)
     }

@@ -96,9 +96,8 @@ pub(crate) fn replay_with(
         None => Ok(done),
         Some(Broken { durable_seq, at, file }) => {
             let expected = format!("the record of sequence {}", done.last_seq.saturating_add(1));
-            let found = format!(
-                "damage, before a record that knew sequence {durable_seq} to be durable"
-            );
+            let found =
+                format!("damage, before a record that knew sequence {durable_seq} to be durable");
             Err(damaged(file, at, expected, found))
         }
     }
