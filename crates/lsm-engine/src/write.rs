@@ -138,7 +138,7 @@ impl Shared {
         writer.next_buffer += 1;
         #[cfg(feature = "durability")]
         drop(writer.log.take());
-        let next = Arc::new(Buffer::new(id));
+        let next = Arc::new(Buffer::new(id, self.disk.options.memtable_capacity));
         let mut frozen = id;
         self.replace_view(|view| {
             frozen = view.active.id;
