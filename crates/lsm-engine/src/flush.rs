@@ -28,7 +28,7 @@ impl Shared {
         let Some(buffer) = view.frozen.last() else { return Ok(()) };
         let (begun, live_bytes) = (Instant::now(), buffer.memtable.live_bytes());
         let rule = DropRule::for_flush(&view.tables.version);
-        let source = Source::Memtable(MemtableCursor::new(Arc::clone(&buffer.memtable)));
+        let source = Source::Memtable(MemtableCursor::once(Arc::clone(&buffer.memtable)));
         let merge = Merge::forward(vec![source], InternalKey::first_of(b""))?;
         let mut output = Output::new(self);
         output.fill(Newest::new(merge, SeqNo::MAX), &rule, false)?;

@@ -114,7 +114,7 @@ impl Engine {
         let Replay { buffers, empty, last_seq, records, cut_bytes } = replayed;
         let next = buffers.last().map_or(0, |buffer| buffer.id.0 + 1);
         let view = View {
-            active: Arc::new(Buffer::new(BufferId(next))),
+            active: Arc::new(Buffer::new(BufferId(next), disk.options.memtable_capacity)),
             frozen: buffers.into_iter().rev().map(Arc::new).collect(),
             tables: Arc::new(tables),
         };

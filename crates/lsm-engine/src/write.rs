@@ -264,7 +264,7 @@ impl Shared {
         writer.next_buffer += 1;
         #[cfg(feature = "durability")]
         self.retire_log(writer);
-        let next = Arc::new(Buffer::new(id));
+        let next = Arc::new(Buffer::new(id, self.disk.options.memtable_capacity));
         let mut frozen = id;
         self.replace_view(|view| {
             frozen = view.active.id;
