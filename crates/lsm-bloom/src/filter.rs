@@ -102,7 +102,7 @@ impl Filter {
         let Some(block) = self.block(hash) else { return true };
         match self.avx2 {
             Some(avx2) => avx2.has(block, hash as u32),
-            None => block.has(hash as u32),
+            None => simd::has_without_avx2(block, hash as u32),
         }
     }
 
