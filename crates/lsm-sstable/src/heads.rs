@@ -291,8 +291,8 @@ mod tests {
     fn guides_ascend_with_all_numbers_and_a_search_finds_its_place() {
         let digits = 0x0f0f_0f0f_0f0f_0f0f;
         let masks = [0, 1, 1 << 63, 1 << 63 | 1, digits, 0x3f3f_3f3f_3f00_0000, !digits, u64::MAX];
-        let some = (0..200).map(|at| random(at) & random(at + 1_000));
-        let few = (0..200).map(|at| random(at) & random(at + 1_000) & random(at + 2_000));
+        let some = (0..100).map(|at| random(at) & random(at + 1_000));
+        let few = (0..100).map(|at| random(at) & random(at + 1_000) & random(at + 2_000));
         for (table, mask) in (0..).zip(masks.into_iter().chain(some).chain(few)) {
             for constant in [0, u64::MAX, random(table + 10_000), 0x3030_3030_3030_3030] {
                 let numbers = (0..40).map(|at| random(table << 8 | at) & mask | constant & !mask);
