@@ -44,6 +44,7 @@ fn build(criterion: &mut Criterion) {
 
 fn probe(criterion: &mut Criterion) {
     let filter = filter();
+    let without_avx2 = filter.clone().without_avx2();
     let hashes = |key: fn(Shape, u64) -> lsm_benches::Key| {
         shuffled((0..ROWS).map(|row| hash(&key(Shape::Decimal, row))).collect::<Vec<_>>())
     };
@@ -51,9 +52,12 @@ fn probe(criterion: &mut Criterion) {
     let missing = hashes(Shape::missing_key);
     let mut group = criterion.benchmark_group("filter/probe");
     group.throughput(Throughput::Elements(ROWS));
-    for (outcome, hashes, expected) in
-        [("hit", &stored, ROWS..=ROWS), ("miss", &missing, 0..=MOST_FALSE)]
-    {
+    for (outcome, filter, hashes, expected) in [
+        ("hit", &filter, &stored, ROWS..=ROWS),
+        ("miss", &filter, &missing, 0..=MOST_FALSE),
+        ("hit, without AVX2", &without_avx2, &stored, ROWS..=ROWS),
+        ("miss, without AVX2", &without_avx2, &missing, 0..=MOST_FALSE),
+    ] {
         group.bench_function(outcome, |bencher| {
             let work = |()| hashes.iter().filter(|hash| filter.may_contain(**hash)).count() as u64;
             let check = |perhaps| assert!(expected.contains(&perhaps), "{perhaps} of {ROWS}");

@@ -11,12 +11,12 @@
 //! Space-Efficient Bloom Filters", 2007, in the form that Apache Parquet
 //! specifies): the high half of a key's hash chooses one block of 256 bits, the low
 //! half one bit in each of the block's eight words. A probe asks for those eight
-//! bits at once, with AVX2 where the machine has it.
+//! bits at once: with AVX2 where the machine has it, with SSE2 on every other x86-64.
 //!
 //! # Invariants
 //!
-//! * A key that was added is never denied; with and without AVX2 the answers are
-//!   the same.
+//! * A key that was added is never denied; with AVX2, with SSE2 and without them the
+//!   answers are the same.
 //! * A filter has from 1 to 2^32 - 1 blocks of 32 bytes, aligned to 32: a probe
 //!   touches one cache line, and every hash has a block.
 //! * Decoding never panics, and allocates blocks only once length and checksum are
@@ -57,7 +57,7 @@ mod block;
 mod filter;
 mod sidecar;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-#[expect(unsafe_code, reason = "AVX2 and prefetching; the only place for it")]
+#[expect(unsafe_code, reason = "SIMD and prefetching; the only place for it")]
 mod simd;
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 #[path = "no_simd.rs"]

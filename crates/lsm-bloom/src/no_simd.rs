@@ -1,4 +1,4 @@
-//! Stands in for `simd` where there is no AVX2 and no prefetch to be had.
+//! Stands in for `simd` where there is no SSE2 or AVX2 and no prefetch to be had.
 
 use core::convert::Infallible;
 
@@ -20,6 +20,12 @@ impl Avx2 {
     pub(crate) fn add_all(self, _blocks: &mut [Block], _hashes: &[u64]) {
         match self.0 {}
     }
+}
+
+/// [`Block::has`] itself.
+#[inline]
+pub(crate) fn has_without_avx2(block: &Block, low: u32) -> bool {
+    block.has(low)
 }
 
 /// Does nothing: it is a hint.

@@ -1,4 +1,5 @@
-//! Probing and adding with AVX2, and prefetching: all the `unsafe` of this crate.
+//! Probing and adding with AVX2, probing with SSE2, which every x86-64 machine has, and
+//! prefetching: all the `unsafe` of this crate.
 //!
 //! # Invariants
 //!
@@ -10,7 +11,10 @@
 extern crate std;
 
 use core::arch::x86_64::{
-    __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_load_si256, _mm256_mullo_epi32, _mm256_or_si256,
+    __m128i, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_and_si128, _mm_andnot_si128,
+    _mm_castsi128_ps, _mm_cmpeq_epi8, _mm_cvttps_epi32, _mm_load_si128, _mm_movemask_epi8,
+    _mm_mul_epu32, _mm_or_si128, _mm_prefetch, _mm_set1_epi32, _mm_set1_epi64x, _mm_setzero_si128,
+    _mm_slli_epi64, _mm_srli_epi64, _mm256_load_si256, _mm256_mullo_epi32, _mm256_or_si256,
     _mm256_set1_epi32, _mm256_sllv_epi32, _mm256_srli_epi32, _mm256_store_si256,
     _mm256_testc_si256,
 };
@@ -46,6 +50,13 @@ impl Avx2 {
     }
 }
 
+/// [`Block::has`] without AVX2.
+#[inline]
+pub(crate) fn has_without_avx2(block: &Block, low: u32) -> bool {
+    // SAFETY: this module is compiled only for targets with SSE2.
+    unsafe { has_sse2(block, low) }
+}
+
 /// Asks for the block's cache line ahead of a probe.
 #[inline]
 pub(crate) fn prefetch(block: &Block) {
@@ -79,6 +90,48 @@ fn bits(low: u32) -> __m256i {
     let products = _mm256_mullo_epi32(_mm256_set1_epi32(low as i32), load(&SALTS));
     let numbers = _mm256_srli_epi32::<{ BIT_SHIFT as i32 }>(products);
     _mm256_sllv_epi32(_mm256_set1_epi32(1), numbers)
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn has_sse2(block: &Block, low: u32) -> bool {
+    let low = _mm_set1_epi32(low as i32);
+    let ([first, second], [first_salts, second_salts]) = (halves(block), halves(&SALTS));
+    let first = _mm_andnot_si128(first, half_bits(low, first_salts));
+    let second = _mm_andnot_si128(second, half_bits(low, second_salts));
+    let missing = _mm_or_si128(first, second);
+    _mm_movemask_epi8(_mm_cmpeq_epi8(missing, _mm_setzero_si128())) == 0xffff
+}
+
+/// One bit in each of four words.
+///
+/// SSE2 multiplies two lanes of four, and has no shift by a count of each lane's own. But
+/// 2^n as a float has n + 127 in bits 23 and up, and becomes 1 << n as an integer; also
+/// for n = 31, which is out of range and gives that same pattern.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn half_bits(low: __m128i, salts: __m128i) -> __m128i {
+    const EXPONENT_SHIFT: i32 = 23;
+    const NUMBER: i32 = (u32::MAX >> BIT_SHIFT) as i32;
+    let even = _mm_mul_epu32(low, salts);
+    let odd = _mm_mul_epu32(low, _mm_srli_epi64::<32>(salts));
+    // A product's number, at bit 27, to the exponent of its lane.
+    let even = _mm_srli_epi64::<{ BIT_SHIFT as i32 - EXPONENT_SHIFT }>(even);
+    let odd = _mm_slli_epi64::<{ 32 + EXPONENT_SHIFT - BIT_SHIFT as i32 }>(odd);
+    let exponent = i64::from(NUMBER << EXPONENT_SHIFT);
+    let even = _mm_and_si128(even, _mm_set1_epi64x(exponent));
+    let odd = _mm_and_si128(odd, _mm_set1_epi64x(exponent << 32));
+    let floats = _mm_add_epi32(_mm_or_si128(even, odd), _mm_set1_epi32(127 << EXPONENT_SHIFT));
+    _mm_cvttps_epi32(_mm_castsi128_ps(floats))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn halves(block: &Block) -> [__m128i; 2] {
+    let start = ptr::from_ref(block).cast::<__m128i>();
+    // SAFETY: a block is 32 initialized bytes, aligned to 32, and borrowed here: two times
+    // sixteen.
+    unsafe { [_mm_load_si128(start), _mm_load_si128(start.add(1))] }
 }
 
 #[inline]

@@ -44,14 +44,18 @@ pub(crate) const FIELDS: usize = 16;
 pub(crate) const EMPTY_BUCKET: u8 = 255;
 /// The widest sequence delta in bytes: sequence numbers have 56 bits. Durable.
 pub(crate) const MAX_DELTA_BYTES: usize = 7;
+/// A suffix below this length has a length of one byte.
+const SHORT: u8 = 0x80;
+/// Kind, a length of one byte, and eight bytes in which the delta is.
+const SHORT_FIELDS: usize = 1 + 1 + 8;
 
 /// The first four bytes of what a key has behind the prefix.
 pub(crate) fn head(suffix: &[u8]) -> u32 {
     if let Some(head) = suffix.first_chunk::<4>() {
         return u32::from_be_bytes(*head);
     }
-    let padded = suffix.iter().zip([24, 16, 8]);
-    padded.fold(0, |head, (byte, shift)| head | u32::from(*byte) << shift)
+    let byte = |at: usize| suffix.get(at).copied().unwrap_or_default();
+    u32::from_be_bytes([byte(0), byte(1), byte(2), 0])
 }
 
 /// Where the search for a key's bucket begins.
@@ -76,7 +80,12 @@ pub struct Block<'a> {
     offsets: &'a [[u8; 2]],
     entries: &'a [u8],
     base: u64,
-    delta_bytes: usize,
+    delta_bytes: u8,
+    /// The bits that a delta of so many bytes has.
+    delta_mask: u64,
+    /// Suffixes below this length have a length of one byte, in a block that is too
+    /// short for keys and values above their limits.
+    short: u8,
     /// Where the block's section stands in its table, for messages.
     at: u64,
 }
@@ -148,7 +157,7 @@ impl<'a> Block<'a> {
     fn split(payload: &'a [u8], at: u64) -> Option<Self> {
         let (fields, rest) = payload.split_first_chunk::<FIELDS>()?;
         let fields = u128::from_le_bytes(*fields);
-        let (n, delta_bytes) = (fields as u8 as usize, (fields >> 8) as u8 as usize);
+        let (n, delta_bytes) = (fields as u8 as usize, (fields >> 8) as u8);
         let buckets = (fields >> 16) as u16 as usize;
         let (prefix, rest) = rest.split_at_checked((fields >> 32) as u32 as usize)?;
         let (buckets, rest) = rest.split_at_checked(buckets)?;
@@ -158,11 +167,27 @@ impl<'a> Block<'a> {
         let sound = n > 0
             && n <= MAX_ENTRIES
             && buckets.len() > 1
-            && delta_bytes <= MAX_DELTA_BYTES
+            && usize::from(delta_bytes) <= MAX_DELTA_BYTES
             && (payload.len() <= MAX_BYTES || n == 1);
         let base = (fields >> 64) as u64;
-        let block = Self { prefix, buckets, heads, offsets, entries, base, delta_bytes, at };
-        (sound && base <= SeqNo::MAX.get() && block.offset(0) == Some(0)).then_some(block)
+        if !sound || base > SeqNo::MAX.get() {
+            return None;
+        }
+        let delta_mask = (1 << (8 * u32::from(delta_bytes))) - 1;
+        let short = if payload.len() <= MAX_BYTES { SHORT } else { 0 };
+        let block = Self {
+            prefix,
+            buckets,
+            heads,
+            offsets,
+            entries,
+            base,
+            delta_bytes,
+            delta_mask,
+            short,
+            at,
+        };
+        (block.offset(0) == Some(0)).then_some(block)
     }
 
     #[cold]
@@ -210,11 +235,59 @@ impl<'a> Block<'a> {
     #[inline]
     pub fn entry(&self, number: usize) -> Result<Option<BlockEntry<'a>>, SstError> {
         let Some(begin) = self.offset(number) else { return Ok(None) };
-        let end = self.offset(number + 1).unwrap_or(self.entries.len());
-        match self.split_entry(begin..end) {
-            Some((2, entry)) => Ok(Some(entry)),
+        self.entry_in(number, begin..self.end_of(number)).map(Some)
+    }
+
+    /// Entry `number` if it is there and a [short one](Self::short_entry).
+    #[inline]
+    pub(crate) fn short_at(&self, number: usize) -> Option<BlockEntry<'a>> {
+        self.short_entry(self.offset(number)?..self.end_of(number))
+    }
+
+    /// Where entry `number` ends: where the next begins.
+    #[inline]
+    fn end_of(&self, number: usize) -> usize {
+        self.offset(number + 1).unwrap_or(self.entries.len())
+    }
+
+    /// Entry `number`, which lies in `range`.
+    #[inline]
+    fn entry_in(&self, number: usize, range: Range<usize>) -> Result<BlockEntry<'a>, SstError> {
+        match self.short_entry(range.clone()) {
+            Some(entry) => Ok(entry),
+            None => self.any_entry(number, range),
+        }
+    }
+
+    /// The entry in `range`, if it is one of the usual kind: of ten bytes or more, its
+    /// suffix below 128. Most entries are; what is not is left to
+    /// [`any_entry`](Self::any_entry), damage too.
+    #[inline]
+    fn short_entry(&self, range: Range<usize>) -> Option<BlockEntry<'a>> {
+        let bytes = self.entries.get(range)?;
+        let &[kind, len, ref delta @ ..] = bytes.first_chunk::<SHORT_FIELDS>()?;
+        // Numbers of one byte: the compiler sees that these sums cannot overflow.
+        let start = 2 + usize::from(self.delta_bytes);
+        let end = start + usize::from(len);
+        let (suffix, value) = (bytes.get(start..end)?, bytes.get(end..)?);
+        let seq = SeqNo::new(self.base + (u64::from_le_bytes(*delta) & self.delta_mask))?;
+        let put = kind == Kind::Put.to_byte();
+        let gone = kind == Kind::Delete.to_byte() && value.is_empty();
+        if len >= self.short || !(put || gone) {
+            return None;
+        }
+        let kind = if put { Kind::Put } else { Kind::Delete };
+        Some(BlockEntry { prefix: self.prefix, suffix, seq, kind, value })
+    }
+
+    /// Entry `number`, which lies in `range`, whatever it is. The block is a copy, so
+    /// that a loop over the usual entries need not keep it in memory.
+    #[inline(never)]
+    fn any_entry(self, number: usize, range: Range<usize>) -> Result<BlockEntry<'a>, SstError> {
+        match self.split_entry(range) {
+            Some((2, entry)) => Ok(entry),
             Some((1, entry)) if entry.value.is_empty() => {
-                Ok(Some(BlockEntry { kind: Kind::Delete, ..entry }))
+                Ok(BlockEntry { kind: Kind::Delete, ..entry })
             }
             Some((kind, _)) => Err(self.bad_kind(kind, number)),
             None => Err(self.bad_entry(number)),
@@ -222,24 +295,12 @@ impl<'a> Block<'a> {
     }
 
     /// The entry in `range`, as if it were a put, and its kind.
-    #[inline]
     fn split_entry(&self, range: Range<usize>) -> Option<(u8, BlockEntry<'a>)> {
-        let bytes = self.entries.get(range)?;
-        let (&[kind, short], mut rest) = bytes.split_first_chunk::<2>()?;
-        let suffix = if short < 0x80 {
-            short as usize
-        } else {
-            rest = bytes.get(1..)?;
-            usize::try_from(decode::varint(&mut rest)?).ok()?
-        };
-        let delta = match rest.first_chunk::<8>() {
-            Some(bytes) => u64::from_le_bytes(*bytes) & ((1 << (8 * self.delta_bytes)) - 1),
-            None => {
-                let bytes = rest.get(..self.delta_bytes)?;
-                bytes.iter().rev().fold(0, |delta, byte| delta << 8 | u64::from(*byte))
-            }
-        };
-        let (suffix, value) = rest.get(self.delta_bytes..)?.split_at_checked(suffix)?;
+        let (&kind, mut rest) = self.entries.get(range)?.split_first()?;
+        let suffix = usize::try_from(decode::varint(&mut rest)?).ok()?;
+        let (delta, rest) = rest.split_at_checked(self.delta_bytes.into())?;
+        let delta = delta.iter().rev().fold(0, |delta, byte| delta << 8 | u64::from(*byte));
+        let (suffix, value) = rest.split_at_checked(suffix)?;
         let seq = SeqNo::new(self.base + delta)?;
         let fits =
             self.prefix.len() + suffix.len() <= MAX_KEY_BYTES && value.len() <= MAX_VALUE_BYTES;
@@ -258,7 +319,7 @@ impl<'a> Block<'a> {
 
     /// All entries in order, from either end.
     pub fn iter(&self) -> BlockIter<'a> {
-        BlockIter { block: *self, numbers: 0..self.len() }
+        BlockIter { block: *self, numbers: 0..self.len(), bytes: 0..self.entries.len() }
     }
 
     /// How `key` stands to the keys of the block: what it has behind the prefix, or
@@ -380,7 +441,9 @@ impl<'a> Block<'a> {
         if expected != self.buckets || distinct >= self.buckets.len() {
             return fail("the hash buckets of the keys", "others");
         }
-        if lowest.get() != self.base || delta_width(highest.get() - self.base) != self.delta_bytes {
+        if lowest.get() != self.base
+            || delta_width(highest.get() - self.base) != usize::from(self.delta_bytes)
+        {
             return fail("the lowest sequence number and the least width", "others");
         }
         Ok(())
@@ -401,9 +464,17 @@ pub(crate) const fn delta_width(delta: u64) -> usize {
 
 /// How many bytes two keys have in common at their beginning.
 pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    let chunks = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count() * 8;
-    let rest = a.iter().zip(b).skip(chunks);
-    chunks + rest.take_while(|(a, b)| a == b).count()
+    let chunks = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let mut same = 0;
+    for (a, b) in chunks {
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differing != 0 {
+            return same + differing.trailing_zeros() as usize / 8;
+        }
+        same += 8;
+    }
+    let rest = a.iter().zip(b).skip(same);
+    same + rest.take_while(|(a, b)| a == b).count()
 }
 
 impl fmt::Debug for Block<'_> {
@@ -417,6 +488,8 @@ impl fmt::Debug for Block<'_> {
 pub struct BlockIter<'a> {
     block: Block<'a>,
     numbers: Range<usize>,
+    /// Where the entry at the front begins, and where the one at the back ends.
+    bytes: Range<usize>,
 }
 
 impl<'a> Iterator for BlockIter<'a> {
@@ -424,7 +497,10 @@ impl<'a> Iterator for BlockIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.block.entry(self.numbers.next()?).transpose()
+        let number = self.numbers.next()?;
+        let (begin, end) = (self.bytes.start, self.block.end_of(number));
+        self.bytes.start = end;
+        Some(self.block.entry_in(number, begin..end))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -435,7 +511,10 @@ impl<'a> Iterator for BlockIter<'a> {
 impl DoubleEndedIterator for BlockIter<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.block.entry(self.numbers.next_back()?).transpose()
+        let number = self.numbers.next_back()?;
+        let (begin, end) = (self.block.offset(number)?, self.bytes.end);
+        self.bytes.end = begin;
+        Some(self.block.entry_in(number, begin..end))
     }
 }
 

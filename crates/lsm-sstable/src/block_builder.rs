@@ -1,7 +1,8 @@
 //! Collects entries and writes them as one block; `block` draws its bytes.
 //!
 //! Prefix and width of a block are known with its last entry only, so keys and
-//! values wait here. The size that the block would have is known exactly all along.
+//! values wait here, each value right behind its key as in the block. The size that the
+//! block would have is known exactly all along.
 
 use alloc::vec::Vec;
 
@@ -9,11 +10,16 @@ use lsm_types::{Entry, Kind, decode};
 
 use crate::block::{self, EMPTY_BUCKET, FIELDS, MAX_ENTRIES};
 
+/// Room for what stands before an entry's suffix, in one piece.
+const ENTRY_FIELDS: usize = 16;
+
 /// An entry that waits.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
+    /// Where its key begins and ends, and then its value.
+    start: usize,
     key_end: usize,
-    value_end: usize,
+    end: usize,
     seq: u64,
     kind: Kind,
     hash: u64,
@@ -24,8 +30,8 @@ struct Pending {
 /// Entries that will be a block.
 #[derive(Debug, Default)]
 pub(crate) struct BlockBuilder {
-    keys: Vec<u8>,
-    values: Vec<u8>,
+    /// Key and value of each entry.
+    stored: Vec<u8>,
     pending: Vec<Pending>,
     /// What a block of these entries is like.
     shape: Option<Shape>,
@@ -85,14 +91,15 @@ impl BlockBuilder {
 
     /// The last entry's key.
     pub(crate) fn last_key(&self) -> &[u8] {
-        let before = self.pending.len().checked_sub(2);
-        let start = before.and_then(|at| self.pending.get(at)).map_or(0, |entry| entry.key_end);
-        self.keys.get(start..).unwrap_or_default()
+        self.pending.last().map_or(&[], |entry| self.key(entry))
     }
 
     fn first_key(&self) -> &[u8] {
-        let end = self.pending.first().map_or(0, |entry| entry.key_end);
-        self.keys.get(..end).unwrap_or_default()
+        self.pending.first().map_or(&[], |entry| self.key(entry))
+    }
+
+    fn key(&self, entry: &Pending) -> &[u8] {
+        self.stored.get(entry.start..entry.key_end).unwrap_or_default()
     }
 
     /// How the block would be with `entry` added.
@@ -113,7 +120,8 @@ impl BlockBuilder {
         } else if prefix == shape.prefix {
             shape.lengths + varint_bytes(key.len() - prefix)
         } else {
-            let keys = self.key_lengths().chain([key.len()]);
+            let lengths = self.pending.iter().map(|entry| entry.key_end - entry.start);
+            let keys = lengths.chain([key.len()]);
             keys.map(|len| varint_bytes(len - prefix)).sum()
         };
         Shape {
@@ -127,19 +135,9 @@ impl BlockBuilder {
         }
     }
 
-    fn key_lengths(&self) -> impl Iterator<Item = usize> + '_ {
-        let mut start = 0;
-        self.pending.iter().map(move |entry| {
-            let len = entry.key_end - start;
-            start = entry.key_end;
-            len
-        })
-    }
-
     /// How long the payload is now; nothing for an empty block.
     pub(crate) fn bytes(&self) -> usize {
-        let stored = self.keys.len() + self.values.len();
-        self.shape.map_or(0, |shape| shape.bytes(stored))
+        self.shape.map_or(0, |shape| shape.bytes(self.stored.len()))
     }
 
     /// Adds an entry, unless the block is not empty and its payload would pass `limit`
@@ -153,35 +151,32 @@ impl BlockBuilder {
     ) -> bool {
         let repeats = repeats && !self.is_empty();
         let shape = self.shape_with(entry, repeats);
-        let stored = self.keys.len() + self.values.len() + entry.user_key.len() + entry.value.len();
-        let fits = shape.entries <= MAX_ENTRIES && shape.bytes(stored) <= limit;
+        let start = self.stored.len();
+        let key_end = start + entry.user_key.len();
+        let end = key_end + entry.value.len();
+        let fits = shape.entries <= MAX_ENTRIES && shape.bytes(end) <= limit;
         if !fits && !self.is_empty() {
             return false;
         }
         self.shape = Some(shape);
-        self.keys.extend_from_slice(entry.user_key);
-        self.values.extend_from_slice(entry.value);
-        self.pending.push(Pending {
-            key_end: self.keys.len(),
-            value_end: self.values.len(),
-            seq: entry.seq.get(),
-            kind: entry.kind,
-            hash,
-            repeats,
-        });
+        self.stored.extend_from_slice(entry.user_key);
+        self.stored.extend_from_slice(entry.value);
+        let (seq, kind) = (entry.seq.get(), entry.kind);
+        self.pending.push(Pending { start, key_end, end, seq, kind, hash, repeats });
         true
     }
 
     /// Appends the payload to `out`; the builder is empty afterwards.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        let Some(shape) = self.shape else { return };
-        let (prefix, delta_bytes) = (shape.prefix, shape.delta_bytes());
-        out.reserve(self.bytes());
-        out.extend_from_slice(&[shape.entries as u8, delta_bytes as u8]);
-        out.extend_from_slice(&(shape.buckets() as u16).to_le_bytes());
-        out.extend_from_slice(&(prefix as u32).to_le_bytes());
-        out.extend_from_slice(&shape.lowest.to_le_bytes());
-        out.extend_from_slice(self.first_key().get(..prefix).unwrap_or_default());
+        let Some(shape) = self.shape.take() else { return };
+        out.reserve(shape.bytes(self.stored.len()) + ENTRY_FIELDS);
+        let fields = shape.entries as u128
+            | (shape.delta_bytes() as u128) << 8
+            | (shape.buckets() as u128) << 16
+            | (shape.prefix as u128) << 32
+            | u128::from(shape.lowest) << 64;
+        out.extend_from_slice(&fields.to_le_bytes());
+        out.extend_from_slice(self.first_key().get(..shape.prefix).unwrap_or_default());
 
         let start = out.len();
         out.resize(start + shape.buckets(), EMPTY_BUCKET);
@@ -189,34 +184,48 @@ impl BlockBuilder {
         for (number, entry) in self.pending.iter().enumerate().filter(|(_, e)| !e.repeats) {
             block::claim_bucket(buckets, entry.hash, number as u8);
         }
-        let mut begin = 0;
+        self.put_heads_and_offsets(&shape, out);
+        let delta_bytes = shape.delta_bytes();
         for entry in &self.pending {
-            let suffix = self.keys.get(begin + prefix..entry.key_end).unwrap_or_default();
-            out.extend_from_slice(&block::head(suffix).to_be_bytes());
-            begin = entry.key_end;
+            let start = entry.start + shape.prefix;
+            put_fields(out, entry, entry.key_end - start, entry.seq - shape.lowest, delta_bytes);
+            out.extend_from_slice(self.stored.get(start..entry.end).unwrap_or_default());
         }
-        // Offsets are known when the entries are written.
-        let offsets = out.len();
-        out.resize(offsets + 2 * shape.entries, 0);
-        let entries = out.len();
-        let (mut key, mut value) = (0, 0);
-        for (number, entry) in self.pending.iter().enumerate() {
-            let offset = (out.len() - entries) as u16;
-            if let Some(place) = out.get_mut(offsets + 2 * number..offsets + 2 * number + 2) {
-                place.copy_from_slice(&offset.to_le_bytes());
-            }
-            let suffix = self.keys.get(key + prefix..entry.key_end).unwrap_or_default();
-            out.push(entry.kind.to_byte());
-            decode::put_varint(out, suffix.len() as u64);
-            let delta = (entry.seq - shape.lowest).to_le_bytes();
-            out.extend_from_slice(delta.get(..delta_bytes).unwrap_or_default());
-            out.extend_from_slice(suffix);
-            out.extend_from_slice(self.values.get(value..entry.value_end).unwrap_or_default());
-            (key, value) = (entry.key_end, entry.value_end);
-        }
-        self.keys.clear();
-        self.values.clear();
+        self.stored.clear();
         self.pending.clear();
-        self.shape = None;
+    }
+
+    fn put_heads_and_offsets(&self, shape: &Shape, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + (4 + 2) * shape.entries, 0);
+        let places =
+            out.get_mut(start..).and_then(|out| out.split_at_mut_checked(4 * shape.entries));
+        let Some((heads, offsets)) = places else { return };
+        let places = heads.as_chunks_mut::<4>().0.iter_mut().zip(offsets.as_chunks_mut::<2>().0);
+        let mut begin = 0;
+        for ((head, offset), entry) in places.zip(&self.pending) {
+            let start = entry.start + shape.prefix;
+            let suffix = self.stored.get(start..entry.key_end).unwrap_or_default();
+            *head = block::head(suffix).to_be_bytes();
+            *offset = (begin as u16).to_le_bytes();
+            begin += 1 + varint_bytes(suffix.len()) + shape.delta_bytes() + entry.end - start;
+        }
+    }
+}
+
+/// Appends what stands before the suffix of an entry. The usual fields, with a length of
+/// one byte, are written at once as sixteen bytes, of which those behind the delta are
+/// taken back.
+fn put_fields(out: &mut Vec<u8>, entry: &Pending, suffix: usize, delta: u64, delta_bytes: usize) {
+    let kind = entry.kind.to_byte();
+    if suffix < 0x80 {
+        let fields = u128::from(kind) | (suffix as u128) << 8 | u128::from(delta) << 16;
+        let end = out.len() + 1 + 1 + delta_bytes;
+        out.extend_from_slice(&fields.to_le_bytes());
+        out.truncate(end);
+    } else {
+        out.push(kind);
+        decode::put_varint(out, suffix as u64);
+        out.extend_from_slice(delta.to_le_bytes().get(..delta_bytes).unwrap_or_default());
     }
 }

@@ -19,12 +19,9 @@
 //!
 //! # Search
 //!
-//! Of each separator the eight bytes behind the common prefix, as a number, stand in
-//! an array in order: its head. The highest 31 bits in which the heads differ are its
-//! guide. Guides stand in nodes of sixteen, one cache line each; above them, in a row
-//! of their own, the last guide of each node, and so on up to one node. A search counts
-//! the lower guides in one node of each row, then goes on over the heads that share
-//! the guide it came to; where heads are equal the full separators decide.
+//! Of each separator the eight bytes behind the common prefix, as a number, are its
+//! head. How many heads are below that of a key, `heads` finds; where heads are equal
+//! the full separators decide.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -33,6 +30,7 @@ use alloc::vec::Vec;
 use lsm_types::{MAX_KEY_BYTES, decode};
 
 use crate::block::{MAX_ENTRIES, common_prefix};
+use crate::heads::Heads;
 use crate::section::{ALIGNMENT, SECTION_HEADER_BYTES, align};
 use crate::{HEADER_BYTES, SstError};
 
@@ -41,9 +39,6 @@ const CONTINUES: u8 = 1;
 
 /// Every so many blocks the sum of the counts before them is kept.
 const COUNTS_STEP: usize = 16;
-
-/// How many guides a node has.
-const FANOUT: usize = 16;
 
 /// Where a block lies and what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,9 +196,16 @@ pub(crate) struct Index {
     end: u64,
 }
 
+/// The first eight bytes, or all and zeros behind them.
+#[inline]
 fn head(suffix: &[u8]) -> u64 {
     if let Some(head) = suffix.first_chunk::<8>() {
         return u64::from_be_bytes(*head);
+    }
+    if let (Some(first), Some(last)) = (suffix.first_chunk::<4>(), suffix.last_chunk::<4>()) {
+        // Where the two overlap they are the same bytes.
+        let last = u64::from(u32::from_be_bytes(*last)) << (8 * (8 - suffix.len()));
+        return u64::from(u32::from_be_bytes(*first)) << 32 | last;
     }
     suffix.iter().rev().fold(0, |head, byte| head >> 8 | u64::from(*byte) << 56)
 }
@@ -371,127 +373,9 @@ fn take_record<'a>(input: &mut &'a [u8]) -> Option<(Record, u64, &'a [u8])> {
     sound.then_some((record, len, separator))
 }
 
-/// Ascending numbers under rows of guides; see the head of this file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Heads {
-    numbers: Vec<u64>,
-    /// All rows of guides, the top one first. What a row lacks is filled with the
-    /// highest guide.
-    nodes: Vec<[i32; FANOUT]>,
-    /// Where each row begins.
-    rows: Vec<usize>,
-    /// A guide is a number less this one, without so many low bits.
-    base: u64,
-    shift: u32,
-}
-
-impl Heads {
-    fn new(numbers: Vec<u64>) -> Self {
-        let base = numbers.first().copied().unwrap_or_default();
-        let span = numbers.last().copied().unwrap_or_default() - base;
-        // As many of the highest bits as a guide has room for.
-        let shift = (u64::BITS - span.leading_zeros()).saturating_sub(i32::BITS - 1);
-        let mut heads = Self { numbers, base, shift, ..Self::default() };
-        let mut row: Vec<i32> = heads.numbers.iter().map(|number| heads.guide(*number)).collect();
-        let mut rows = Vec::new();
-        loop {
-            let nodes: Vec<[i32; FANOUT]> = row
-                .chunks(FANOUT)
-                .map(|chunk| core::array::from_fn(|at| chunk.get(at).copied().unwrap_or(i32::MAX)))
-                .collect();
-            // A guide of the row above is the highest of the node below.
-            row = nodes.iter().map(|[.., last]| *last).collect();
-            rows.push(nodes);
-            if row.len() <= 1 {
-                break;
-            }
-        }
-        for nodes in rows.iter().rev() {
-            heads.rows.push(heads.nodes.len());
-            heads.nodes.extend_from_slice(nodes);
-        }
-        heads
-    }
-
-    /// Ascends with the number, not strictly.
-    #[inline]
-    fn guide(&self, number: u64) -> i32 {
-        let guide = number.saturating_sub(self.base) >> self.shift;
-        i32::try_from(guide).unwrap_or(i32::MAX)
-    }
-
-    /// How many numbers are lower than `wanted`, and whether the next may be equal.
-    #[inline]
-    fn lower_bound(&self, wanted: u64) -> (usize, bool) {
-        let guide = self.guide(wanted);
-        let (mut at, mut next) = (0, Some(guide));
-        for row in &self.rows {
-            // There is no such node behind the last guide of all alone.
-            let Some(node) = self.nodes.get(row + at) else { return (self.numbers.len(), false) };
-            // The sign of the difference rather than a comparison: compilers turn sums
-            // of comparisons into masks and count their bits, at twice the cost.
-            let below: u32 = node.iter().map(|other| other.wrapping_sub(guide) as u32 >> 31).sum();
-            next = node.get(below as usize).copied();
-            at = at * FANOUT + below as usize;
-        }
-        // Most often the guides tell, and the numbers themselves stay untouched.
-        if next.is_some_and(|next| next > guide) {
-            return (at.min(self.numbers.len()), false);
-        }
-        self.settle(at.min(self.numbers.len()), wanted)
-    }
-
-    /// The same among the numbers from `at` on, the first with the guide of `wanted`.
-    fn settle(&self, at: usize, wanted: u64) -> (usize, bool) {
-        let at = match self.numbers.get(at) {
-            Some(number) if *number < wanted => at + self.gallop(at, wanted),
-            _ => at,
-        };
-        (at, self.numbers.get(at) == Some(&wanted))
-    }
-
-    /// How many numbers from `at` on are lower than `wanted`: in steps that double, and
-    /// then by halves.
-    fn gallop(&self, at: usize, wanted: u64) -> usize {
-        let rest = self.numbers.get(at..).unwrap_or_default();
-        let mut step = 1;
-        while rest.get(step).is_some_and(|number| *number < wanted) {
-            step *= 2;
-        }
-        let within = rest.get(..step.min(rest.len())).unwrap_or(rest);
-        within.partition_point(|number| *number < wanted)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.nodes.len() * size_of::<[i32; FANOUT]>() + self.numbers.len() * 8
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use super::*;
-
-    #[test]
-    fn a_search_finds_what_a_plain_one_finds() {
-        for len in [1_u64, 2, 15, 16, 17, 255, 256, 257, 4_096, 5_000] {
-            // Dense, with repetitions; and spread so that many share a guide.
-            for spread in [1, 1 << 40] {
-                let numbers: Vec<u64> =
-                    (0..len).map(|n| (n / 3 * 10 + 5) * spread + n / 7).collect();
-                let heads = Heads::new(numbers.clone());
-                let near = numbers.iter().flat_map(|n| [n - 1, *n, n + 1]);
-                for wanted in (0..len * 4 + 20).chain(near).chain([u64::MAX - 1, u64::MAX]) {
-                    let expected = numbers.partition_point(|number| *number < wanted);
-                    let equal = numbers.get(expected) == Some(&wanted);
-                    assert_eq!(heads.lower_bound(wanted), (expected, equal), "{wanted} of {len}");
-                }
-            }
-        }
-        let full = Heads::new(vec![u64::MAX; 40]);
-        assert_eq!((full.lower_bound(u64::MAX), full.lower_bound(7)), ((0, true), (0, false)));
-    }
 
     #[test]
     fn separators_are_short_and_between() {

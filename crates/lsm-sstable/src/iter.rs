@@ -32,7 +32,8 @@ impl<'r, 'a> Iter<'r, 'a> {
         Self { reader, front: end_of(start), back: end_of(end), left }
     }
 
-    /// The row at the front, and a step behind it.
+    /// The row at the front, and a step behind it: first of all where a block lies open.
+    #[inline(never)]
     fn step(&mut self) -> Result<Option<Row<'a>>, SstError> {
         let End { place, data } = &mut self.front;
         loop {
@@ -49,6 +50,7 @@ impl<'r, 'a> Iter<'r, 'a> {
     }
 
     /// A step before the back, and the row there.
+    #[inline(never)]
     fn step_back(&mut self) -> Result<Option<Row<'a>>, SstError> {
         let End { place, data } = &mut self.back;
         while place.entry == 0 {
@@ -63,16 +65,24 @@ impl<'r, 'a> Iter<'r, 'a> {
         data.as_ref().map_or(Ok(None), |data| data.row(place.entry))
     }
 
-    fn take(
+    /// Ends the iteration if the step failed.
+    fn after(
         &mut self,
-        step: impl FnOnce(&mut Self) -> Result<Option<Row<'a>>, SstError>,
+        row: Result<Option<Row<'a>>, SstError>,
     ) -> Option<Result<Row<'a>, SstError>> {
-        self.left = self.left.checked_sub(1)?;
-        let row = step(self);
         if row.is_err() {
             self.left = 0;
         }
         row.transpose()
+    }
+}
+
+impl<'a> End<'a> {
+    /// Row `number` of the open block, if it is a usual one: made where the caller
+    /// wants it, while [`step`](Iter::step) hands it from function to function.
+    #[inline]
+    fn short_row(&self, number: usize) -> Option<Row<'a>> {
+        self.data.as_ref()?.short_row(number)
     }
 }
 
@@ -81,7 +91,13 @@ impl<'a> Iterator for Iter<'_, 'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.take(Self::step)
+        self.left = self.left.checked_sub(1)?;
+        if let Some(row) = self.front.short_row(self.front.place.entry) {
+            self.front.place.entry += 1;
+            return Some(Ok(row));
+        }
+        let row = self.step();
+        self.after(row)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -114,7 +130,15 @@ impl<'a> Iterator for Iter<'_, 'a> {
 impl DoubleEndedIterator for Iter<'_, '_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.take(Self::step_back)
+        self.left = self.left.checked_sub(1)?;
+        if let Some(number) = self.back.place.entry.checked_sub(1)
+            && let Some(row) = self.back.short_row(number)
+        {
+            self.back.place.entry = number;
+            return Some(Ok(row));
+        }
+        let row = self.step_back();
+        self.after(row)
     }
 
     /// Reads one block.

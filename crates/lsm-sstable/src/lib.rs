@@ -62,6 +62,7 @@ extern crate alloc;
 mod block;
 mod block_builder;
 mod error;
+mod heads;
 mod index;
 mod iter;
 mod layout;

@@ -264,6 +264,13 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// Entry `number` of a block that is read in place, if it is a usual one.
+    #[inline]
+    pub(crate) fn short_row(&self, number: usize) -> Option<Row<'a>> {
+        let Self::Borrowed(block) = self else { return None };
+        Some(Row(RowData::Borrowed(block.short_at(number)?)))
+    }
+
     fn unpacked_row(
         bytes: &Arc<[u8]>,
         at: u64,

@@ -1,9 +1,10 @@
 //! Writing a table: entries go in one by one, finished bytes come out in between.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use lsm_bloom::{Filter, FilterBuilder};
-use lsm_types::{Entry, InternalKey, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES, SeqNo};
+use lsm_types::{Entry, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES, SeqNo};
 use thiserror::Error;
 
 use crate::block::MAX_BYTES;
@@ -84,6 +85,9 @@ impl Default for WriteOptions {
 /// 32 bits. Durable.
 const MAX_OFFSET: u64 = 1 << 38;
 
+/// No more memory is asked for ahead of the bytes that will be taken.
+const MOST_AHEAD: usize = 1 << 20;
+
 /// A finished table.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -159,7 +163,9 @@ impl RunWriter {
         })
     }
 
-    fn check(&self, entry: &Entry<'_>) -> Result<(), WriteError> {
+    /// Whether the entry's key is that of the entry before; an error if it cannot be
+    /// written behind it.
+    fn check(&self, entry: &Entry<'_>) -> Result<bool, WriteError> {
         if entry.user_key.len() > MAX_KEY_BYTES {
             return Err(WriteError::KeyTooLong);
         }
@@ -169,11 +175,12 @@ impl RunWriter {
         if entry.kind == Kind::Delete && !entry.value.is_empty() {
             return Err(WriteError::TombstoneValue);
         }
-        let last = InternalKey { user_key: self.block.last_key(), seq: self.last_seq };
-        if self.entries() > 0 && entry.key() <= last {
-            return Err(WriteError::Order);
+        match entry.user_key.cmp(self.block.last_key()) {
+            _ if self.entries() == 0 => Ok(false),
+            Ordering::Greater => Ok(false),
+            Ordering::Equal if entry.seq < self.last_seq => Ok(true),
+            _ => Err(WriteError::Order),
         }
-        Ok(())
     }
 
     /// Adds a key and its value, for those who keep one version of a key: a put with
@@ -192,9 +199,8 @@ impl RunWriter {
     ///
     /// When it is not above the last one or breaks a limit; nothing has changed.
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), WriteError> {
-        self.check(entry)?;
+        let repeats = self.check(entry)?;
         let first = self.entries() == 0;
-        let repeats = !first && entry.user_key == self.block.last_key();
         let hash = lsm_bloom::hash(entry.user_key);
         if !self.block.push(entry, repeats, hash, self.block_limit) {
             self.check_room(entry)?;
@@ -270,7 +276,9 @@ impl RunWriter {
     /// The finished bytes, to be written right behind those taken before.
     pub fn take_bytes(&mut self) -> Vec<u8> {
         self.taken = self.offset();
-        core::mem::take(&mut self.out)
+        // Who takes bytes in turns takes about as many each time.
+        let next = Vec::with_capacity(self.out.len().min(MOST_AHEAD));
+        core::mem::replace(&mut self.out, next)
     }
 
     /// About how long the table would be if it ended now.
