@@ -73,9 +73,7 @@ impl From<&str> for Refused {
 impl Refused {
     pub(crate) fn at(self, file: &dyn File, offset: usize) -> LogError {
         match self {
-            Self::Damaged(found) => {
-                damaged(file, offset, "a record that can be replayed", found)
-            }
+            Self::Damaged(found) => damaged(file, offset, "a record that can be replayed", found),
             Self::Unsupported(what) => unsupported(file, offset, what),
         }
     }

@@ -186,7 +186,10 @@ mod tests {
             let found = intact(&bytes, OWNER).unwrap();
             let body = parts.concat();
             assert_eq!((found.version, found.flags), (FORMAT_VERSION, 0));
-            assert_eq!(found.record, Record { first_seq: 5, count: 3, durable_seq: 4, body: &body });
+            assert_eq!(
+                found.record,
+                Record { first_seq: 5, count: 3, durable_seq: 4, body: &body }
+            );
             assert_eq!(found.record.last_seq(), 7);
         }
     }

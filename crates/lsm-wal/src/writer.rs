@@ -74,9 +74,9 @@ impl LogWriter {
     pub fn append(&mut self, stamp: Stamp, parts: &[&[u8]]) -> Result<()> {
         self.slot.health.check(&*self.slot.file)?;
         let payload_len = RECORD_HEADER + self.checked_body(stamp, parts)?;
-        self.buffer.try_reserve(payload_len).map_err(|_| {
-            frame(&*self.slot.file, io::ErrorKind::OutOfMemory.into())
-        })?;
+        self.buffer
+            .try_reserve(payload_len)
+            .map_err(|_| frame(&*self.slot.file, io::ErrorKind::OutOfMemory.into()))?;
         let end = SLOT_HEADER as u64 + self.wal.len() + (FRAME_HEADER + payload_len) as u64;
         self.slot.reserve(end)?;
         encode(self.owner, stamp, parts, &mut self.buffer);
