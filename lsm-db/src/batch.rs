@@ -53,7 +53,7 @@ impl Batch {
         self.ops.is_empty()
     }
 
-    pub(crate) fn ops(&self) -> &lsm_engine::Batch {
-        &self.ops
+    pub(crate) fn into_ops(self) -> lsm_engine::Batch {
+        self.ops
     }
 }

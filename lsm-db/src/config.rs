@@ -1,5 +1,8 @@
 //! The settings.
 
+#[cfg(feature = "durability")]
+use std::time::Duration;
+
 use lsm_engine::Options;
 
 /// The default of [`LsmConfig::memtable_capacity`]: 4 MiB.
@@ -10,6 +13,34 @@ pub const DEFAULT_COMPACTION_TRIGGER: usize = 4;
 
 /// The default of [`LsmConfig::block_cache_capacity`]: 8 MiB.
 pub const DEFAULT_BLOCK_CACHE_CAPACITY: usize = 8 * 1024 * 1024;
+
+/// When a logged write is made durable, for
+/// [`LsmConfig::sync_policy`] (feature `durability`).
+///
+/// Every write is in the log, handed to the operating system, before it is
+/// acknowledged; the policy says when the log is synced to the drive.
+///
+/// | policy | the process is killed | the power fails |
+/// |---|---|---|
+/// | `Always` | every acknowledged write survives | every acknowledged write survives |
+/// | `Interval(d)` | every acknowledged write survives | what was written up to `d` before may be lost, the newest first |
+/// | `OnFlush` | every acknowledged write survives | what is not in files yet may be lost, the newest first |
+///
+/// Whatever is lost, what is left is a prefix of the order of writes, and batches are
+/// whole. [`Lsm::sync`](crate::Lsm::sync) makes everything durable at once, under any
+/// policy.
+#[cfg(feature = "durability")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SyncPolicy {
+    /// Before it is acknowledged. Writers who come at the same time share a sync.
+    #[default]
+    Always,
+    /// In the background, every so often. The time that a sync takes comes on top.
+    Interval(Duration),
+    /// When its write buffer is flushed to files.
+    OnFlush,
+}
 
 /// How a store is run, for [`Lsm::open_with`](crate::Lsm::open_with).
 ///
@@ -27,6 +58,8 @@ pub struct LsmConfig {
     memtable_capacity: usize,
     compaction_trigger: usize,
     block_cache_capacity: usize,
+    #[cfg(feature = "durability")]
+    sync_policy: SyncPolicy,
 }
 
 impl LsmConfig {
@@ -53,8 +86,8 @@ impl LsmConfig {
     }
 
     /// How many runs start a merge in the background. Lower keeps reads fast,
-    /// higher merges less. When there are four times as many runs, writers wait for
-    /// merges. Below 2 it becomes 2; `usize::MAX` never merges and holds nobody up.
+    /// higher merges less. Above twice as many runs writers are slowed down, more and more,
+    /// and at four times as many they wait for merges. Below 2 it becomes 2; `usize::MAX` never merges and holds nobody up.
     #[must_use]
     pub fn compaction_trigger(mut self, runs: usize) -> Self {
         self.compaction_trigger = runs.max(2);
@@ -82,11 +115,41 @@ impl LsmConfig {
         self.block_cache_capacity
     }
 
+    /// When logged writes are made durable; [`SyncPolicy::Always`] unless told
+    /// otherwise.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lsm_db::{LsmConfig, SyncPolicy};
+    /// let config = LsmConfig::new().sync_policy(SyncPolicy::Interval(Duration::from_millis(50)));
+    /// assert_eq!(LsmConfig::new().sync_policy_setting(), SyncPolicy::Always);
+    /// assert_ne!(config.sync_policy_setting(), SyncPolicy::Always);
+    /// ```
+    #[cfg(feature = "durability")]
+    #[must_use]
+    pub fn sync_policy(mut self, policy: SyncPolicy) -> Self {
+        self.sync_policy = policy;
+        self
+    }
+
+    /// The setting of [`sync_policy`](Self::sync_policy).
+    #[cfg(feature = "durability")]
+    #[must_use]
+    pub fn sync_policy_setting(&self) -> SyncPolicy {
+        self.sync_policy
+    }
+
     pub(crate) fn options(&self) -> Options {
         Options {
             memtable_capacity: self.memtable_capacity,
             compaction_trigger: self.compaction_trigger,
             block_cache_capacity: self.block_cache_capacity,
+            #[cfg(feature = "durability")]
+            sync_policy: match self.sync_policy {
+                SyncPolicy::Always => lsm_engine::SyncPolicy::Always,
+                SyncPolicy::Interval(every) => lsm_engine::SyncPolicy::Interval(every),
+                SyncPolicy::OnFlush => lsm_engine::SyncPolicy::OnFlush,
+            },
             ..Options::default()
         }
     }
@@ -98,6 +161,8 @@ impl Default for LsmConfig {
             memtable_capacity: DEFAULT_MEMTABLE_CAPACITY,
             compaction_trigger: DEFAULT_COMPACTION_TRIGGER,
             block_cache_capacity: DEFAULT_BLOCK_CACHE_CAPACITY,
+            #[cfg(feature = "durability")]
+            sync_policy: SyncPolicy::Always,
         }
     }
 }

@@ -32,6 +32,9 @@
 //! | with `durability` | every acknowledged write | every acknowledged write |
 //! | without it | everything up to the last completed flush | the same |
 //!
+//! With `durability`, [`LsmConfig::sync_policy`] trades the second column for speed; the
+//! table above is the default, and `SyncPolicy` has the others.
+//!
 //! A batch is there as a whole or not at all, and what is there is always a prefix
 //! of the order of writes. Dropping the last handle flushes; [`Lsm::close`] does so
 //! too and says whether it worked.
@@ -69,6 +72,8 @@ mod stats;
 
 #[cfg(feature = "std")]
 pub use crate::batch::Batch;
+#[cfg(feature = "durability")]
+pub use crate::config::SyncPolicy;
 #[cfg(feature = "std")]
 pub use crate::config::{
     DEFAULT_BLOCK_CACHE_CAPACITY, DEFAULT_COMPACTION_TRIGGER, DEFAULT_MEMTABLE_CAPACITY, LsmConfig,
@@ -80,7 +85,7 @@ pub use crate::lsm::Lsm;
 #[cfg(feature = "std")]
 pub use crate::scan::Scan;
 #[cfg(feature = "std")]
-pub use crate::stats::{LevelStats, Stats};
+pub use crate::stats::{LevelStats, SlowReason, Stats};
 
 /// The names that most programs need, for one `use`.
 ///

@@ -191,7 +191,7 @@ impl Lsm {
     /// # }
     /// ```
     pub fn write(&self, batch: Batch) -> Result<()> {
-        self.engine.write(batch.ops()).map_err(Error::engine)
+        self.engine.write(batch.into_ops()).map_err(Error::engine)
     }
 
     /// The rows whose keys lie in `range`, by ascending key, as they are at this
@@ -244,6 +244,30 @@ impl Lsm {
     /// ```
     pub fn flush(&self) -> Result<()> {
         self.engine.flush().map_err(Error::engine)
+    }
+
+    /// Makes everything durable that was written before the call, by syncing the log.
+    /// Under [`SyncPolicy::Always`](crate::SyncPolicy::Always) it is so already.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](crate::Error::Io) when the log cannot be synced. What is durable is then
+    /// unknown, and writes are refused until the store is opened again.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use lsm_db::{Lsm, LsmConfig, SyncPolicy};
+    /// let db = Lsm::open_with(dir.path(), LsmConfig::new().sync_policy(SyncPolicy::OnFlush))?;
+    /// db.put("k", "survives a kill")?;
+    /// db.sync()?;
+    /// // From here on it survives a power failure, too.
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "durability")]
+    pub fn sync(&self) -> Result<()> {
+        self.engine.sync().map_err(Error::engine)
     }
 
     /// Closes the store: flushes what is buffered and joins all threads, as

@@ -1,5 +1,7 @@
 //! What a store can tell of itself.
 
+use std::time::Duration;
+
 /// A store at one moment, from [`Lsm::stats`](crate::Lsm::stats).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,9 +38,26 @@ pub struct Stats {
     /// Bytes of half-written log records that open cut off: at most the last writes
     /// before an unclean stop, which were never acknowledged.
     pub recovered_cut_bytes: u64,
+    /// How long writers were slowed down since open, all of them together: each write
+    /// pays for its bytes with sleeps of at most a millisecond.
+    pub slowed: Duration,
+    /// How long writers were stopped since open, because slowing down was not enough.
+    pub stopped: Duration,
+    /// Why writers are being slowed down now, if they are.
+    pub slow_reason: Option<SlowReason>,
     /// What is wrong in the background: why writes are refused, or the failure of
     /// the last flush or merge, which is tried again.
     pub background_error: Option<String>,
+}
+
+/// What writers are slowed down for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowReason {
+    /// Full write buffers wait for their flush.
+    Flush,
+    /// Runs wait to be merged.
+    Merge,
 }
 
 /// One level of a store.
@@ -78,7 +97,19 @@ impl Stats {
             cache_misses: found.cache_misses,
             recovered_records: found.recovered_records,
             recovered_cut_bytes: found.recovered_cut_bytes,
+            slowed: found.slowed,
+            stopped: found.stopped,
+            slow_reason: found.slow_reason.map(SlowReason::new),
             background_error: found.background_error,
+        }
+    }
+}
+
+impl SlowReason {
+    fn new(found: lsm_engine::SlowReason) -> Self {
+        match found {
+            lsm_engine::SlowReason::Merge => Self::Merge,
+            _ => Self::Flush,
         }
     }
 }

@@ -83,6 +83,8 @@ pub const STEPS: &[Step] = &[
             "lz4",
         ],
     ),
+    check("models of the memtable", &["xtask", "loom"]),
+    check("memcheck of the memtable", &["xtask", "valgrind"]),
     check("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
     check("features", &["xtask", "features"]),
     check(
@@ -190,7 +192,7 @@ pub fn run(root: &Path, skip: &[String]) -> Result<()> {
     run_steps(root, steps(skip)?.into_iter())
 }
 
-fn run_steps<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
+pub(crate) fn run_steps<'a>(root: &Path, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
     for step in steps {
         println!("== {}: {}", step.name, step.command_line());
         // The step writes to the same terminal.

@@ -7,12 +7,14 @@
 //! - [`mod@bench`]: the document about the measurements, and what changed between two of them;
 //! - [`mod@format`]: the bytes on disk: looking into files, and what of them is frozen;
 //! - [`fuzz`]: running the fuzz targets;
+//! - [`instruments`]: tests under loom, valgrind, Miri and ThreadSanitizer;
 //! - [`ci`]: the steps of the CI run, as data.
 //!
 //! Every check is a function from the root of the repository to a list of [`Finding`]s, so that
 //! `tests/police.rs` runs the same code as the command line. No check prints, none changes a file;
 //! only [`api::write`], [`bench::write_report`], [`bench::collect`], [`features::check`] (in a
-//! temporary folder), [`format::run`], [`fuzz::run`] and [`ci::run`] act.
+//! temporary folder), [`format::run`], [`fuzz::run`], [`instruments::run`] and [`ci::run`]
+//! act.
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -21,6 +23,7 @@ pub mod ci;
 pub mod features;
 pub mod format;
 pub mod fuzz;
+pub mod instruments;
 pub mod layers;
 pub mod tidy;
 

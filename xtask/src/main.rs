@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use lsm_bench_record::{Choice, Figure};
-use xtask::{Finding, api, bench, ci, features, format, fuzz, layers, tidy};
+use xtask::{Finding, api, bench, ci, features, format, fuzz, instruments, layers, tidy};
 
 /// The project's own checks and its CI run.
 #[derive(Parser)]
@@ -48,6 +48,16 @@ enum Task {
     Format(format::Command),
     /// Fuzz the readers of all formats: needs cargo-fuzz.
     Fuzz(fuzz::Arguments),
+    /// Run the memtable's models: all orders of the steps of two threads.
+    Loom,
+    /// Run the memtable's tests under memcheck; skipped where there is no valgrind.
+    Valgrind,
+    /// Run the memtable's and the filter's tests under Miri; skipped without a nightly toolchain
+    /// that has it.
+    Miri,
+    /// Run the memtable's and the filter's tests under ThreadSanitizer; skipped without a nightly
+    /// toolchain and its sources.
+    Tsan,
     /// Run every step of the CI, stopping at the first that fails.
     Ci {
         /// Leave out the step of this name; may be given several times.
@@ -129,6 +139,10 @@ fn main() -> ExitCode {
             Err(error) => return refused(&error),
         },
         Task::Format(command) => return run_format(&root, command),
+        Task::Loom => instruments::run(&root, &instruments::LOOM),
+        Task::Valgrind => instruments::run(&root, &instruments::VALGRIND),
+        Task::Miri => instruments::run(&root, &instruments::MIRI),
+        Task::Tsan => instruments::run(&root, &instruments::TSAN),
         Task::Fuzz(arguments) => match fuzz::run(&root, &arguments) {
             Ok(findings) => findings,
             Err(finding) => {

@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn s23_every_flipped_bit_and_every_truncation_is_refused() {
         let whole = filter(40, 10).encode(&OWNER);
-        for bit in 0..whole.len() * 8 {
+        for bit in (0..whole.len() * 8).step_by(if cfg!(miri) { 37 } else { 1 }) {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(damaged_at(&bytes).is_some(), "bit {bit}");

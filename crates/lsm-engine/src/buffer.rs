@@ -23,8 +23,8 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    pub(crate) fn new(id: BufferId) -> Self {
-        let memtable = Arc::new(Memtable::new());
+    pub(crate) fn new(id: BufferId, capacity: usize) -> Self {
+        let memtable = Arc::new(Memtable::with_capacity(capacity));
         Self { id, memtable, log: OnceLock::new(), last_seq: AtomicU64::new(0) }
     }
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use lsm_compaction::{DropRule, MergePlan, PickOptions, pick};
 use lsm_manifest::EditOp;
@@ -17,6 +18,7 @@ use crate::install::Commit;
 use crate::output::Output;
 use crate::shared::Shared;
 use crate::source::{Reading, RunCursor, Source};
+use crate::throttle::SlowReason;
 use crate::view::{LiveRun, Tables};
 use crate::{Error, Result};
 
@@ -46,6 +48,7 @@ impl Shared {
     }
 
     fn merge(&self, tables: &Tables, plan: &MergePlan, inputs: &[Arc<LiveRun>]) -> Result<()> {
+        let begun = Instant::now();
         let rule = DropRule::for_merge(&tables.version, plan.output);
         let sources = inputs
             .iter()
@@ -57,10 +60,12 @@ impl Shared {
 
         let mut commit = Commit { is_merge: true, ..Commit::default() };
         let inputs = inputs.iter().flat_map(|run| &run.tables);
+        let bytes = inputs.clone().map(|live| live.table.meta().file_bytes()).sum();
         commit.edit.ops.extend(inputs.map(|live| EditOp::RemoveTable(live.table.number())));
         output.finish(&mut commit, || Ok((plan.output, plan.level)))?;
         self.install(commit)?;
         output.keep();
+        self.throttle.measured(SlowReason::Merge, bytes, begun.elapsed());
         Ok(())
     }
 }

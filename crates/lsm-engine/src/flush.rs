@@ -6,6 +6,7 @@
 //! go. The memtable stays readable until that moment.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use lsm_compaction::DropRule;
 use lsm_manifest::EditOp;
@@ -18,14 +19,16 @@ use crate::install::Commit;
 use crate::output::Output;
 use crate::shared::Shared;
 use crate::source::Source;
+use crate::throttle::SlowReason;
 
 impl Shared {
     /// Flushes the oldest frozen memtable, if there is one.
     pub(crate) fn flush_oldest(&self) -> Result<()> {
         let view = self.view.load_full();
         let Some(buffer) = view.frozen.last() else { return Ok(()) };
+        let (begun, live_bytes) = (Instant::now(), buffer.memtable.live_bytes());
         let rule = DropRule::for_flush(&view.tables.version);
-        let source = Source::Memtable(MemtableCursor::new(Arc::clone(&buffer.memtable)));
+        let source = Source::Memtable(MemtableCursor::once(Arc::clone(&buffer.memtable)));
         let merge = Merge::forward(vec![source], InternalKey::first_of(b""))?;
         let mut output = Output::new(self);
         output.fill(Newest::new(merge, SeqNo::MAX), &rule, false)?;
@@ -35,10 +38,11 @@ impl Shared {
         commit.edit.ops.push(EditOp::LastSeq(buffer.last_seq()));
         commit.edit.ops.extend(buffer.log().map(EditOp::RemoveLog));
         #[cfg(feature = "durability")]
-        self.install_with_spare(commit)?;
+        self.install_with_spares(commit)?;
         #[cfg(not(feature = "durability"))]
         self.install(commit)?;
         output.keep();
+        self.throttle.measured(SlowReason::Flush, live_bytes as u64, begun.elapsed());
         Ok(())
     }
 }

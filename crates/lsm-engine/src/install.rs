@@ -247,6 +247,7 @@ impl Shared {
         let mut handles = before.handles();
         handles.extend(commit.tables.iter().map(|table| (table.number(), Arc::clone(table))));
         let slots = released_slots(&before.version, &next);
+        let durable = next.last_seq();
         let tables = Tables::new(next, |number| {
             let missing = || Error::internal(dir.path(), format!("table {number} is not open"));
             handles.get(&number).cloned().ok_or_else(missing)
@@ -265,6 +266,12 @@ impl Shared {
         let kept = tables.handles();
         let removed = handles.values().filter(|table| !kept.contains_key(&table.number()));
         removed.for_each(|table| table.set_removed());
+        #[cfg(feature = "durability")]
+        let slots = self.reclaim_slots(slots);
+        #[cfg(feature = "durability")]
+        self.raise_durable(durable.get());
+        #[cfg(not(feature = "durability"))]
+        let _ = durable;
         if !slots.is_empty() {
             let names = slots.into_iter().map(|slot| FileName::Slot(slot).name()).collect();
             let _ = self.disk.cleaner.send(Garbage::Remove { names, file: None, map: None });

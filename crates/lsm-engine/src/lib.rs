@@ -14,11 +14,14 @@
 //!
 //! # Locks, in the order in which they may be taken
 //!
-//! 1. `writer`: one write at a time; also rotation.
-//! 2. `logs`: the spare log (feature `durability`).
-//! 3. `installer`: the manifest; held over its syncs, never by a reader.
-//! 4. `swap`: a few instructions, to replace the view.
-//! 5. `work`: what workers and waiters tell each other; nothing is taken under it.
+//! 1. `syncing`: one explicit sync at a time (feature `durability`).
+//! 2. Leadership of the write group.
+//! 3. `writer`: one group at a time; also rotation.
+//! 4. `making`: the next log's number, until the manifest names it (`durability`).
+//! 5. `installer`: the manifest; held over its syncs, never by a reader.
+//! 6. `logs`: spare logs and free slots, for a few instructions (`durability`).
+//! 7. `swap`: a few instructions, to replace the view.
+//! 8. `work`: what workers and waiters tell each other; nothing is taken under it.
 #![forbid(unsafe_code)]
 
 mod buffer;
@@ -41,6 +44,7 @@ mod shared;
 mod source;
 mod stats;
 mod table;
+mod throttle;
 mod view;
 mod work;
 mod write;
@@ -50,5 +54,8 @@ pub use lsm_types::{Batch, BatchError, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE
 pub use lsm_vfs::{Fs, RealFs};
 pub use open::Engine;
 pub use options::Options;
+#[cfg(feature = "durability")]
+pub use options::SyncPolicy;
 pub use scan::{Scan, ScanRange};
 pub use stats::{LevelStats, Stats};
+pub use throttle::SlowReason;

@@ -1,94 +1,319 @@
-//! Logs: one that is written, one prepared in advance.
+//! Logs: one that is written, some prepared in advance, slots that are used again.
 //!
-//! A log is named in the manifest, durably, before its first record. Writers take
-//! the spare; the flush worker puts a new one in its place with the commit that it
-//! makes anyway. Only if there is none does a writer make its own. Log numbers are
-//! given out under the lock `logs`, so they are used in the order in which the
-//! manifest learns of them.
+//! A log is named in the manifest, durably, before its first record. Writers take a
+//! spare; the flush worker makes up for it with the commit that it makes anyway. Only
+//! if there is none does a writer make its own. When the memtable of a log is in
+//! tables and the manifest no longer names the log, its slot waits for the next one:
+//! its blocks are there already, and a sync has nothing but bytes to write.
+//!
+//! # Invariants
+//!
+//! * Logs are used in the order of their numbers: who numbers one holds `making`
+//!   until the manifest names it and it is a spare or in use.
+//! * `logs` is held for a few instructions; no I/O happens under it.
+//! * A slot is in one place: in use, spare, retired, free, or removed. It becomes free
+//!   only after the edit that removes its log is durable.
+//! * What a sync makes durable is a prefix of the order of writes: older logs go
+//!   before the current one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use lsm_manifest::{Edit, EditOp};
 use lsm_types::{LogNo, SlotNo};
-use lsm_wal::{LogWriter, create_slot};
+use lsm_wal::{LogSync, LogWriter, Slot, Stamp, create_slot};
 
-use crate::Result;
+use crate::buffer::Buffer;
 use crate::install::Commit;
 use crate::names::FileName;
+use crate::options::SyncPolicy;
 use crate::shared::Shared;
+use crate::write::{Write, Writer, Writes};
+use crate::{Error, Result};
+
+/// How long a leader waits for those who wrote along last time: less than a sync
+/// takes, which they would have to wait for otherwise.
+pub(crate) const GATHER: Duration = Duration::from_micros(100);
+/// Logs named in advance: a writer that fills a memtable finds the next one although
+/// the flush that makes up for it is still under way.
+const SPARES: usize = 2;
+/// Slots kept for logs to come; more are removed.
+const FREE_SLOTS: usize = 4;
+/// What the buffer for a single operation keeps between writes.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// What the writer knows of logs.
+#[derive(Debug, Default)]
+pub(crate) struct Logging {
+    current: Option<LogWriter>,
+    /// Whether the current log has records that were not synced.
+    is_dirty: bool,
+    /// Older logs with such records, oldest first, and the last number in each.
+    older: Vec<(u64, LogSync)>,
+    /// A single operation, encoded.
+    scratch: Vec<u8>,
+}
 
 /// What is guarded by the lock `logs`.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
-    spare: Option<LogWriter>,
+    spares: VecDeque<LogWriter>,
+    /// Slots of logs that are not written to any more, until the manifest forgets them.
+    retired: BTreeMap<SlotNo, Slot>,
+    free: Vec<Slot>,
+    is_closing: bool,
+}
+
+/// A log in the making.
+struct NewLog {
+    writer: LogWriter,
+    op: EditOp,
+    /// Whether its slot is new, and nobody else's.
+    is_fresh: bool,
 }
 
 impl Shared {
-    /// A log that the manifest names and that nobody writes to yet.
-    pub(crate) fn take_spare_log(&self) -> Result<LogWriter> {
-        let mut logs = self.logs.lock();
-        if let Some(spare) = logs.spare.take() {
-            return Ok(spare);
-        }
-        let (log, slot, op) = self.new_log()?;
-        let committed = self.install(Commit { edit: Edit { ops: vec![op] }, ..Commit::default() });
-        self.settle_slot(slot, committed)?;
-        Ok(log)
+    /// Whether every group is synced before it is acknowledged.
+    pub(crate) fn syncs_each_group(&self) -> bool {
+        self.disk.options.sync_policy == SyncPolicy::Always
     }
 
-    /// Commits, and prepares a spare log in the same edit if there is none. That
-    /// the spare could not be made is no reason not to commit.
-    pub(crate) fn install_with_spare(&self, mut commit: Commit) -> Result<()> {
-        let mut logs = self.logs.lock();
-        if logs.spare.is_some() {
-            return self.install(commit);
+    /// Up to which number all writes are known to be durable, in logs or tables.
+    fn durable_seq(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn raise_durable(&self, seq: u64) {
+        self.durable.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    /// Appends a group to the log, and syncs it if the policy says so. A log that
+    /// fails otherwise than for want of room ends all writing: what it holds is
+    /// unknown.
+    pub(crate) fn log_group(
+        &self,
+        writer: &mut Writer,
+        active: &Buffer,
+        writes: &Writes<'_>,
+    ) -> Result<()> {
+        let last_seq = writer.last_seq.get();
+        let Logging { current, is_dirty, scratch, .. } = &mut writer.logging;
+        let log = match current {
+            Some(log) => log,
+            none => none.insert(self.take_spare()?),
+        };
+        if let Some(number) = LogNo::new(log.log()) {
+            active.set_log(number);
         }
-        match self.new_log() {
-            Ok((log, slot, op)) => {
-                commit.edit.ops.push(op);
-                let committed = self.install(commit);
-                self.settle_slot(slot, committed)?;
-                logs.spare = Some(log);
+        scratch.clear();
+        if let Write::One(op) = &writes.own {
+            op.encode(scratch);
+        }
+        let mut parts = vec![scratch.as_slice()];
+        parts.extend(writes.batches().map(lsm_types::Batch::bytes));
+        let stamp = Stamp {
+            first_seq: last_seq + 1,
+            count: u32::try_from(writes.ops()).unwrap_or(u32::MAX),
+            durable_seq: self.durable_seq(),
+        };
+        let mut outcome = log.append(stamp, &parts);
+        if outcome.is_ok() {
+            *is_dirty = true;
+            if self.syncs_each_group() {
+                outcome = log.sync();
+            }
+        }
+        let failed = log.has_failed();
+        scratch.shrink_to(KEPT_BYTES);
+        outcome.map_err(|error| if failed { self.refuse(error.into()) } else { error.into() })?;
+        if self.syncs_each_group() {
+            *is_dirty = false;
+            self.raise_durable(last_seq + writes.ops() as u64);
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable that was written before the call.
+    pub(crate) fn sync(&self) -> Result<()> {
+        // One at a time: who finds nothing to do must not overtake who does it.
+        let _turn = self.syncing.lock();
+        let (last_seq, older, current) = {
+            let mut writer = self.writer.lock();
+            self.check_refused()?;
+            let last_seq = writer.last_seq.get();
+            let logging = &mut writer.logging;
+            let is_dirty = std::mem::take(&mut logging.is_dirty);
+            let current = logging.current.as_ref().filter(|_| is_dirty).map(LogWriter::sync_handle);
+            (last_seq, std::mem::take(&mut logging.older), current)
+        };
+        // What is in tables by now needs no log.
+        let durable = self.durable_seq();
+        let older = older.into_iter().filter(|(last, _)| *last > durable).map(|(_, log)| log);
+        for log in older.chain(current) {
+            log.sync().map_err(|error| self.refuse(error.into()))?;
+        }
+        self.raise_durable(last_seq);
+        Ok(())
+    }
+
+    /// Syncs every so often, until the store is closed.
+    pub(crate) fn sync_regularly(&self, every: Duration) {
+        loop {
+            let mut work = self.work.lock();
+            self.changed.wait_while_for(&mut work, |work| !work.stop, every);
+            if work.stop {
+                return;
+            }
+            drop(work);
+            if let Err(error) = self.sync() {
+                tracing::error!(%error, "the log is not synced any more");
+                return;
+            }
+        }
+    }
+
+    /// Lets go of the current log, whose memtable is being frozen.
+    pub(crate) fn retire_log(&self, writer: &mut Writer) {
+        let last_seq = writer.last_seq.get();
+        let logging = &mut writer.logging;
+        let Some(log) = logging.current.take() else { return };
+        if std::mem::take(&mut logging.is_dirty) {
+            let durable = self.durable_seq();
+            logging.older.retain(|(last, _)| *last > durable);
+            logging.older.push((last_seq, log.sync_handle()));
+        }
+        let slot = log.into_slot();
+        if let Some(number) = SlotNo::new(slot.number()) {
+            self.logs.lock().retired.insert(number, slot);
+        }
+    }
+
+    /// A log that the manifest names and that nobody writes to yet.
+    fn take_spare(&self) -> Result<LogWriter> {
+        if let Some(spare) = self.logs.lock().spares.pop_front() {
+            return Ok(spare);
+        }
+        let _making = self.making.lock();
+        // Whoever was making one has finished.
+        if let Some(spare) = self.logs.lock().spares.pop_front() {
+            return Ok(spare);
+        }
+        let new = self.new_log()?;
+        let edit = Edit { ops: vec![new.op.clone()] };
+        let committed = self.install(Commit { edit, ..Commit::default() });
+        self.settle_log(new, committed)
+    }
+
+    /// Commits, and makes up for spares in the same edit. That one could not be made
+    /// is no reason not to commit.
+    pub(crate) fn install_with_spares(&self, mut commit: Commit) -> Result<()> {
+        let _making = self.making.lock();
+        let missing = SPARES.saturating_sub(self.logs.lock().spares.len());
+        let mut made = Vec::new();
+        for _ in 0..missing {
+            match self.new_log() {
+                Ok(new) => made.push(new),
+                Err(error) => {
+                    tracing::warn!(%error, "no spare log: the next memtable's first write makes it");
+                    break;
+                }
+            }
+        }
+        commit.edit.ops.extend(made.iter().map(|new| new.op.clone()));
+        let committed = self.install(commit);
+        match committed {
+            Ok(()) => {
+                self.logs.lock().spares.extend(made.into_iter().map(|new| new.writer));
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(%error, "no spare log: the next memtable's first write makes it");
-                self.install(commit)
+                made.into_iter().for_each(|new| self.take_back(new));
+                Err(error)
             }
         }
     }
 
-    /// Makes a slot, durably, and the edit that names it.
-    fn new_log(&self) -> Result<(LogWriter, SlotNo, EditOp)> {
-        let slot: SlotNo = self.allocate()?;
+    /// Starts a log in a free slot, or makes one, durably; and the edit that names it.
+    fn new_log(&self) -> Result<NewLog> {
         let log: LogNo = self.allocate()?;
-        let dir = &*self.disk.dir;
-        let name = FileName::Slot(slot).name();
-        let made = create_slot(dir, &name, self.store.0, slot.get())?;
-        self.sync_names()?;
-        match LogWriter::start(made, self.store.0, log.get()) {
-            Ok(writer) => Ok((writer, slot, EditOp::AddLog { log, slot })),
+        let free = self.logs.lock().free.pop();
+        let is_fresh = free.is_none();
+        let slot = match free {
+            Some(slot) => slot,
+            None => {
+                let number: SlotNo = self.allocate()?;
+                let name = FileName::Slot(number).name();
+                let slot = create_slot(&*self.disk.dir, &name, self.store.0, number.get())?;
+                self.sync_names()?;
+                slot
+            }
+        };
+        let number = SlotNo::new(slot.number());
+        let number = number
+            .ok_or_else(|| Error::internal(self.disk.dir.path(), "a slot without a number"))?;
+        let writer = LogWriter::start(slot, self.store.0, log.get())?;
+        Ok(NewLog { writer, op: EditOp::AddLog { log, slot: number }, is_fresh })
+    }
+
+    fn settle_log(&self, new: NewLog, committed: Result<()>) -> Result<LogWriter> {
+        match committed {
+            Ok(()) => Ok(new.writer),
             Err(error) => {
-                crate::cleaner::remove(dir, &name);
-                Err(error.into())
+                self.take_back(new);
+                Err(error)
             }
         }
     }
 
     /// Takes a slot back when it is certain that the manifest does not name it.
-    fn settle_slot(&self, slot: SlotNo, committed: Result<()>) -> Result<()> {
-        if committed.is_err() && !self.is_refused() {
-            crate::cleaner::remove(&*self.disk.dir, &FileName::Slot(slot).name());
+    fn take_back(&self, new: NewLog) {
+        if self.is_refused() {
+            return;
         }
-        committed
+        let slot = new.writer.into_slot();
+        if !new.is_fresh {
+            self.logs.lock().free.push(slot);
+        } else if let Some(number) = SlotNo::new(slot.number()) {
+            crate::cleaner::remove(&*self.disk.dir, &FileName::Slot(number).name());
+        }
+    }
+
+    /// Takes the slots of logs that the manifest names no longer: keeps some for logs
+    /// to come, and says which files are to be removed.
+    pub(crate) fn reclaim_slots(&self, released: Vec<SlotNo>) -> Vec<SlotNo> {
+        let mut logs = self.logs.lock();
+        let mut gone = Vec::new();
+        for number in released {
+            match logs.retired.remove(&number) {
+                Some(slot) if !logs.is_closing && logs.free.len() < FREE_SLOTS => {
+                    logs.free.push(slot);
+                }
+                _ => gone.push(number),
+            }
+        }
+        gone
     }
 
     /// Lets go of all logs, once everything is in tables: a store that was closed
     /// cleanly names none.
     pub(crate) fn release_logs(&self) -> Result<()> {
-        drop(self.writer.lock().take_log());
-        let mut logs = self.logs.lock();
-        logs.spare = None;
-        let version = self.view.load_full();
-        let live = version.tables.version.logs().keys();
+        {
+            let mut writer = self.writer.lock();
+            self.retire_log(&mut writer);
+        }
+        let _making = self.making.lock();
+        let free = {
+            let mut logs = self.logs.lock();
+            logs.is_closing = true;
+            logs.spares.clear();
+            std::mem::take(&mut logs.free)
+        };
+        for number in free.iter().filter_map(|slot| SlotNo::new(slot.number())) {
+            crate::cleaner::remove(&*self.disk.dir, &FileName::Slot(number).name());
+        }
+        let view = self.view.load_full();
+        let live = view.tables.version.logs().keys();
         let ops: Vec<_> = live.map(|log| EditOp::RemoveLog(*log)).collect();
         if ops.is_empty() {
             return Ok(());

@@ -15,7 +15,7 @@ use std::sync::mpsc;
 
 use lsm_block_cache::BlockCache;
 use lsm_manifest::{Edit, EditOp, Recovered, Version, recover};
-use lsm_types::{Batch, LogNo, StoreId};
+use lsm_types::{Batch, Kind, LogNo, Op, StoreId};
 use lsm_vfs::{Entry, EntryKind, File, Fs, Name, RealFs, read_whole};
 use parking_lot::Mutex;
 
@@ -30,6 +30,7 @@ use crate::stats::Stats;
 use crate::table::Table;
 use crate::view::{Tables, View};
 use crate::work::{self, Job};
+use crate::write::Write;
 use crate::{Error, Options, Result};
 
 /// Files with numbers so far above the reserved ones are strays of nobody's.
@@ -113,7 +114,7 @@ impl Engine {
         let Replay { buffers, empty, last_seq, records, cut_bytes } = replayed;
         let next = buffers.last().map_or(0, |buffer| buffer.id.0 + 1);
         let view = View {
-            active: Arc::new(Buffer::new(BufferId(next))),
+            active: Arc::new(Buffer::new(BufferId(next), disk.options.memtable_capacity)),
             frozen: buffers.into_iter().rev().map(Arc::new).collect(),
             tables: Arc::new(tables),
         };
@@ -137,7 +138,7 @@ impl Engine {
     ///
     /// As [`write`](Engine::write).
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.shared.write(&Batch::of_put(key, value))
+        self.shared.write(Write::One(Op { kind: Kind::Put, key, value }))
     }
 
     /// Deletes `key`.
@@ -146,7 +147,7 @@ impl Engine {
     ///
     /// As [`write`](Engine::write).
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.shared.write(&Batch::of_delete(key))
+        self.shared.write(Write::One(Op { kind: Kind::Delete, key, value: &[] }))
     }
 
     /// Writes a batch, all of it or nothing.
@@ -155,8 +156,20 @@ impl Engine {
     ///
     /// When an operation is too long, the log cannot be written, writes are
     /// refused, or memtables cannot be flushed and there is no room for another.
-    pub fn write(&self, batch: &Batch) -> Result<()> {
-        self.shared.write(batch)
+    pub fn write(&self, batch: Batch) -> Result<()> {
+        self.shared.write(Write::Batch(batch))
+    }
+
+    /// Makes everything durable that was written before the call, whatever the
+    /// policy. Under [`SyncPolicy::Always`](crate::SyncPolicy::Always) it is already.
+    ///
+    /// # Errors
+    ///
+    /// When a log cannot be synced: what is durable is then unknown, and writes are
+    /// refused until the store is opened again.
+    #[cfg(feature = "durability")]
+    pub fn sync(&self) -> Result<()> {
+        self.shared.sync()
     }
 
     /// The value of `key`, if it has one.
@@ -237,6 +250,11 @@ impl Threads {
         for (name, job) in [("lsm-flush", Job::Flush), ("lsm-compact", Job::Compact)] {
             let shared = Arc::clone(shared);
             start(name, Box::new(move || work::run(&shared, job)))?;
+        }
+        #[cfg(feature = "durability")]
+        if let crate::SyncPolicy::Interval(every) = shared.disk.options.sync_policy {
+            let shared = Arc::clone(shared);
+            start("lsm-sync", Box::new(move || shared.sync_regularly(every)))?;
         }
         Ok(threads)
     }

@@ -1,6 +1,23 @@
 //! The engine's settings, as data.
 
+#[cfg(feature = "durability")]
+use std::time::Duration;
+
 use lsm_sstable::Codec;
+
+/// When logged writes are made durable, beyond surviving the process.
+#[cfg(feature = "durability")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SyncPolicy {
+    /// Before they are acknowledged.
+    #[default]
+    Always,
+    /// By a sync in the background every so often.
+    Interval(Duration),
+    /// With the flush of their memtable.
+    OnFlush,
+}
 
 /// How a store is run. Nothing here is written to disk: every open may choose anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +37,9 @@ pub struct Options {
     /// How blocks are stored where that makes them shorter. Every build reads what it
     /// has the feature for, whatever this says.
     pub codec: Codec,
+    /// When logged writes are made durable.
+    #[cfg(feature = "durability")]
+    pub sync_policy: SyncPolicy,
 }
 
 impl Default for Options {
@@ -31,6 +51,8 @@ impl Default for Options {
             mmap_reads: true,
             table_bytes: 16 << 20,
             codec: Codec::Plain,
+            #[cfg(feature = "durability")]
+            sync_policy: SyncPolicy::Always,
         }
     }
 }

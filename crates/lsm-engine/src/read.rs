@@ -16,12 +16,12 @@ impl Shared {
         // older than any number loaded after it.
         let view = self.view.load();
         let snapshot = self.published();
+        let hash = lsm_sstable::hash(key);
         for buffer in view.buffers() {
-            if let Some(found) = buffer.memtable.get(key, snapshot) {
+            if let Some(found) = buffer.memtable.get_hashed(key, hash, snapshot) {
                 return Ok((found.kind == Kind::Put).then(|| found.value.to_vec()));
             }
         }
-        let hash = lsm_sstable::hash(key);
         for run in &view.tables.runs {
             let Some(table) = run.table_for(key) else { continue };
             if !table.may_contain(hash) {

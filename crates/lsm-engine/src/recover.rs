@@ -47,7 +47,7 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
     let buffers: Vec<_> = (0..)
         .zip(version.logs().keys())
         .map(|(id, log)| {
-            let buffer = Buffer::new(BufferId(id));
+            let buffer = Buffer::new(BufferId(id), disk.options.memtable_capacity);
             buffer.set_log(*log);
             buffer
         })

@@ -11,9 +11,10 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::cleaner::Cleaner;
 use crate::install::Installer;
+use crate::throttle::Throttle;
 use crate::view::View;
 use crate::work::Work;
-use crate::write::Writer;
+use crate::write::{WriteGroup, Writer, new_group};
 use crate::{Error, Options, Result};
 
 /// The way to the disk, and what every table needs of it.
@@ -34,7 +35,16 @@ pub(crate) struct Shared {
     pub(crate) view: ArcSwap<View>,
     /// The last write that readers may see.
     published: AtomicU64,
+    pub(crate) group: WriteGroup,
+    pub(crate) throttle: Throttle,
     pub(crate) writer: Mutex<Writer>,
+    /// The last write that is known to be durable.
+    #[cfg(feature = "durability")]
+    pub(crate) durable: AtomicU64,
+    #[cfg(feature = "durability")]
+    pub(crate) syncing: Mutex<()>,
+    #[cfg(feature = "durability")]
+    pub(crate) making: Mutex<()>,
     #[cfg(feature = "durability")]
     pub(crate) logs: Mutex<crate::log::Logs>,
     pub(crate) installer: Mutex<Installer>,
@@ -72,7 +82,16 @@ impl Shared {
             disk: start.disk,
             view: ArcSwap::from_pointee(start.view),
             published: AtomicU64::new(start.last_seq.get()),
+            group: new_group(),
+            throttle: Throttle::new(),
             writer: Mutex::new(Writer::new(start.last_seq, start.next_buffer)),
+            // What was recovered is durable: it is in tables, or was synced.
+            #[cfg(feature = "durability")]
+            durable: AtomicU64::new(start.last_seq.get()),
+            #[cfg(feature = "durability")]
+            syncing: Mutex::default(),
+            #[cfg(feature = "durability")]
+            making: Mutex::default(),
             #[cfg(feature = "durability")]
             logs: Mutex::default(),
             installer: Mutex::new(start.installer),
@@ -99,6 +118,7 @@ impl Shared {
     pub(crate) fn replace_view(&self, make: impl FnOnce(&View) -> View) {
         let _swap = self.swap.lock();
         let next = make(&self.view.load());
+        self.throttle.set_for(&next, self.disk.options.compaction_trigger);
         self.view.store(Arc::new(next));
     }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::shared::Shared;
+use crate::throttle::SlowReason;
 
 /// One level of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +47,12 @@ pub struct Stats {
     pub recovered_records: u64,
     /// Bytes of torn log records cut off at open.
     pub recovered_cut_bytes: u64,
+    /// How long writers were slowed down since open, all of them together.
+    pub slowed: Duration,
+    /// How long they were stopped, because slowing down was not enough.
+    pub stopped: Duration,
+    /// Why they are being slowed down now, if they are.
+    pub slow_reason: Option<SlowReason>,
     /// What is wrong in the background.
     pub background_error: Option<String>,
 }
@@ -64,6 +72,7 @@ impl Shared {
                 level.tombstones += table.tombstones;
             }
         }
+        let (slowed, stopped) = self.throttle.times();
         let cache = self.disk.cache.counts();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
@@ -77,6 +86,9 @@ impl Shared {
             cache_misses: cache.misses,
             recovered_records: count(&self.counters.recovered_records),
             recovered_cut_bytes: count(&self.counters.recovered_cut_bytes),
+            slowed,
+            stopped,
+            slow_reason: self.throttle.reason(),
             background_error: self.background_error().map(|error| error.to_string()),
         }
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lsm_types::TableNo;
 
@@ -17,10 +17,10 @@ use crate::shared::Shared;
 use crate::{Error, Result};
 
 /// Frozen memtables that may wait for their flush before writers wait too.
-const MAX_FROZEN: usize = 4;
+pub(crate) const MAX_FROZEN: usize = 4;
 
 /// Writers wait for merges when there are so many times more runs than the trigger.
-const RUNS_PER_TRIGGER: usize = 4;
+pub(crate) const RUNS_PER_TRIGGER: usize = 4;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
@@ -199,6 +199,13 @@ impl Shared {
         if self.has_room() && !self.has_many_runs() {
             return Ok(());
         }
+        let begun = Instant::now();
+        let outcome = self.stop_for_room();
+        self.throttle.note_stop(begun.elapsed());
+        outcome
+    }
+
+    fn stop_for_room(&self) -> Result<()> {
         let mut work = self.work.lock();
         loop {
             if !self.has_room() {

@@ -1,13 +1,22 @@
 //! Writing: the one way in for `put`, `delete` and `write`.
 //!
-//! Steps: refuse what can never be written; wait for room; take the writer's lock;
-//! number the operations; log them as one record and sync (feature `durability`);
-//! apply the same bytes to the memtable; publish the last number; if the memtable
-//! is full, freeze it. A write that fails is not visible.
+//! Steps: refuse what can never be written; wait for a part of what the background
+//! is behind; join the group. Its leader waits for room, takes those who wait, takes
+//! the writer's lock, numbers the operations, logs them as one record and syncs
+//! (feature `durability`), applies the same bytes to the memtable, publishes the last
+//! number once, freezes the memtable if it is full; hands leadership on; replies.
+//!
+//! # Invariants
+//!
+//! * A group goes into one memtable, and a memtable's writes into one log.
+//! * Only the first of a group may carry the memtable beyond its capacity.
+//! * A write that fails is not visible, and none of its group is.
+//! * The published number rises once a group, when all of it is in the memtable.
 
 use std::sync::Arc;
 
-use lsm_types::{Batch, SeqNo};
+use lsm_group::{Group, Lead, Member, Turn};
+use lsm_types::{Batch, BatchError, Kind, Op, SeqNo};
 use parking_lot::MutexGuard;
 
 use crate::buffer::{Buffer, BufferId};
@@ -15,15 +24,73 @@ use crate::shared::Shared;
 use crate::view::View;
 use crate::{Error, Result};
 
+/// A group takes no further batch beyond so many bytes: none waits long for others.
+const MAX_GROUP_BYTES: usize = 1 << 20;
+
+/// How often a writer looks for its reply before it sleeps. Where a group is synced
+/// it takes so long that looking is in vain.
+const SPINS: u32 = if cfg!(feature = "durability") { 0 } else { 300 };
+
+/// Those who write at the same time.
+pub(crate) type WriteGroup = Group<Batch, Result<Written, Arc<Error>>>;
+
+/// A group without members.
+pub(crate) fn new_group() -> WriteGroup {
+    Group::new(SPINS)
+}
+
+/// What a writer waits for before it returns: nothing, or the flush of a memtable.
+pub(crate) type Written = Option<BufferId>;
+
+/// What one caller writes.
+#[derive(Debug)]
+pub(crate) enum Write<'a> {
+    /// One operation, which is not copied unless the caller has to wait.
+    One(Op<'a>),
+    /// Several.
+    Batch(Batch),
+}
+
+impl Write<'_> {
+    fn check(&self) -> Result<(), BatchError> {
+        match self {
+            Self::One(op) => op.check(),
+            Self::Batch(batch) => batch.check(),
+        }
+    }
+
+    fn ops(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Batch(batch) => batch.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::One(op) => op.key.len() + op.value.len(),
+            Self::Batch(batch) => batch.bytes().len(),
+        }
+    }
+
+    fn into_batch(self) -> Batch {
+        match self {
+            Self::One(Op { kind: Kind::Put, key, value }) => Batch::of_put(key, value),
+            Self::One(Op { kind: Kind::Delete, key, .. }) => Batch::of_delete(key),
+            Self::Batch(batch) => batch,
+        }
+    }
+}
+
 /// What is guarded by the lock `writer`.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    last_seq: SeqNo,
+    pub(crate) last_seq: SeqNo,
     next_buffer: u64,
-    /// Set while a batch is being logged and applied; found set, a writer panicked.
+    /// Set while a group is being logged and applied; found set, a writer panicked.
     applying: bool,
     #[cfg(feature = "durability")]
-    log: Option<lsm_wal::LogWriter>,
+    pub(crate) logging: crate::log::Logging,
 }
 
 impl Writer {
@@ -33,63 +100,114 @@ impl Writer {
             next_buffer,
             applying: false,
             #[cfg(feature = "durability")]
-            log: None,
+            logging: crate::log::Logging::default(),
         }
     }
+}
 
-    /// The log of the active memtable, taken away.
-    #[cfg(feature = "durability")]
-    pub(crate) fn take_log(&mut self) -> Option<lsm_wal::LogWriter> {
-        self.log.take()
+/// The leader's own write and those that it took.
+pub(crate) struct Writes<'a> {
+    pub(crate) own: Write<'a>,
+    pub(crate) members: Vec<Member<Batch, Result<Written, Arc<Error>>>>,
+}
+
+impl Writes<'_> {
+    /// The batches of the members, in their order.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &Batch> {
+        let own = match &self.own {
+            Write::One(_) => None,
+            Write::Batch(batch) => Some(batch),
+        };
+        own.into_iter().chain(self.members.iter().map(|member| member.item()))
+    }
+
+    pub(crate) fn ops(&self) -> usize {
+        let own = self.own.ops();
+        self.members.iter().fold(own, |ops, member| ops + member.item().len())
     }
 }
 
 impl Shared {
-    /// Writes a batch: all of it or nothing.
-    pub(crate) fn write(&self, batch: &Batch) -> Result<()> {
-        batch.check()?;
-        if batch.is_empty() {
+    /// Writes a batch or an operation: all of it or nothing.
+    pub(crate) fn write(&self, write: Write<'_>) -> Result<()> {
+        write.check()?;
+        if write.ops() == 0 {
             return Ok(());
         }
-        let mut writer = self.lock_writer_with_room()?;
-        self.check_sound(&writer)?;
-        let last = writer.last_seq.checked_add(batch.len() as u64).ok_or_else(|| {
-            Error::UsedUp { path: self.disk.dir.path().into(), what: "sequence numbers" }
-        })?;
-        let active = Arc::clone(&self.view.load().active);
-        writer.applying = true;
-        #[cfg(feature = "durability")]
-        if let Err(error) = self.log_batch(&mut writer, &active, batch) {
-            // Either the log is as it was, or all writing has ended.
-            writer.applying = false;
-            return Err(error);
-        }
-        let mut seq = writer.last_seq;
-        for op in batch.ops() {
-            // The batch is ours: its bytes were made by its own methods.
-            let op = op.map_err(|error| self.refuse(error.into()))?;
-            seq = seq.checked_add(1).unwrap_or(last);
-            active.memtable.insert(op.key, seq, op.kind, op.value);
-        }
-        writer.applying = false;
-        writer.last_seq = last;
-        active.set_last_seq(last);
-        self.publish(last);
-
-        let capacity = self.disk.options.memtable_capacity;
-        if !active.is_full(capacity) {
-            return Ok(());
-        }
-        let frozen = self.freeze(&mut writer);
-        drop(writer);
-        if capacity == 0 { self.wait_flushed(frozen) } else { Ok(()) }
+        self.slow_down(write.bytes());
+        let (lead, own) = match self.group.try_lead() {
+            Some(lead) => (lead, write),
+            None => match self.group.wait(write.into_batch()) {
+                Turn::Lead(lead, batch) => (lead, Write::Batch(batch)),
+                Turn::Done(Ok(written)) => return self.await_flush(written),
+                Turn::Done(Err(error)) => return Err(shared_error(&error)),
+                Turn::Abandoned => {
+                    let error = Error::internal(self.disk.dir.path(), "a writer panicked");
+                    return Err(self.refuse(error));
+                }
+            },
+        };
+        self.lead(lead, own)
     }
 
-    /// Takes the writer's lock when there is room for another frozen memtable; others
-    /// who waited may have taken it meanwhile.
-    fn lock_writer_with_room(&self) -> Result<MutexGuard<'_, Writer>> {
+    /// Where a full memtable must not stay: waits until it is in tables.
+    fn await_flush(&self, written: Written) -> Result<()> {
+        written.map_or(Ok(()), |frozen| self.wait_flushed(frozen))
+    }
+
+    /// Writes for the group.
+    fn lead(
+        &self,
+        mut lead: Lead<'_, Batch, Result<Written, Arc<Error>>>,
+        own: Write<'_>,
+    ) -> Result<()> {
+        // Where this fails, the next leader finds out for itself.
+        let mut writer = self.lock_writer_with_room(&mut lead)?;
+        let view = self.view.load();
+        let capacity = self.disk.options.memtable_capacity;
+        let room = capacity.saturating_sub(view.active.memtable.live_bytes()).min(MAX_GROUP_BYTES);
+        let mut left = room.checked_sub(own.bytes());
+        let members = lead.take(|batch| {
+            left = left.and_then(|left| left.checked_sub(batch.bytes().len()));
+            left.is_some()
+        });
+        let writes = Writes { own, members };
+        let applied = self.apply(&mut writer, &view.active, &writes);
+        let frozen = match applied {
+            Ok(()) if view.active.is_full(capacity) => Some(self.freeze(&mut writer)),
+            _ => None,
+        };
+        drop(writer);
+        drop(lead);
+        let written = frozen.filter(|_| capacity == 0);
+        let Err(error) = applied else {
+            writes.members.into_iter().for_each(|member| member.reply(Ok(written)));
+            return self.await_flush(written);
+        };
+        if writes.members.is_empty() {
+            return Err(error);
+        }
+        let error = Arc::new(error);
+        for member in writes.members {
+            member.reply(Err(Arc::clone(&error)));
+        }
+        Err(shared_error(&error))
+    }
+
+    /// Takes the writer's lock when there is room for another frozen memtable: a
+    /// flush may have frozen one meanwhile. The company waits outside of the lock.
+    fn lock_writer_with_room<T, R>(
+        &self,
+        lead: &mut Lead<'_, T, R>,
+    ) -> Result<MutexGuard<'_, Writer>> {
         loop {
             self.wait_for_room()?;
+            #[cfg(feature = "durability")]
+            if self.syncs_each_group() {
+                lead.gather(crate::log::GATHER);
+            }
+            #[cfg(not(feature = "durability"))]
+            let _ = &lead;
             let writer = self.writer.lock();
             if self.has_room() {
                 return Ok(writer);
@@ -97,7 +215,7 @@ impl Shared {
         }
     }
 
-    /// Fails if no write is taken any more, or a writer panicked over a batch.
+    /// Fails if no write is taken any more, or a writer panicked over a group.
     fn check_sound(&self, writer: &Writer) -> Result<()> {
         self.check_refused()?;
         if writer.applying {
@@ -107,28 +225,36 @@ impl Shared {
         Ok(())
     }
 
-    /// Appends the batch to the log and syncs. A log that fails otherwise than for
-    /// want of room ends all writing: what it holds is unknown.
-    #[cfg(feature = "durability")]
-    fn log_batch(&self, writer: &mut Writer, active: &Buffer, batch: &Batch) -> Result<()> {
-        let last_seq = writer.last_seq.get();
-        let log = match &mut writer.log {
-            Some(log) => log,
-            none => none.insert(self.take_spare_log()?),
-        };
-        if let Some(number) = lsm_types::LogNo::new(log.log()) {
-            active.set_log(number);
+    /// Logs a group, puts it into the active memtable and publishes it.
+    fn apply(&self, writer: &mut Writer, active: &Buffer, writes: &Writes<'_>) -> Result<()> {
+        self.check_sound(writer)?;
+        let last = writer.last_seq.checked_add(writes.ops() as u64).ok_or_else(|| {
+            Error::UsedUp { path: self.disk.dir.path().into(), what: "sequence numbers" }
+        })?;
+        writer.applying = true;
+        #[cfg(feature = "durability")]
+        if let Err(error) = self.log_group(writer, active, writes) {
+            // Either the log is as it was, or all writing has ended.
+            writer.applying = false;
+            return Err(error);
         }
-        let stamp = lsm_wal::Stamp {
-            first_seq: last_seq + 1,
-            count: u32::try_from(batch.len()).unwrap_or(u32::MAX),
-            // Every earlier write was synced before it was acknowledged.
-            durable_seq: last_seq,
+        let mut seq = writer.last_seq;
+        let mut insert = |op: Op<'_>| {
+            seq = seq.checked_add(1).unwrap_or(last);
+            active.memtable.insert(op.key, seq, op.kind, op.value);
         };
-        let appended = log.append(stamp, &[batch.bytes()]).and_then(|()| log.sync());
-        let appended = appended.map_err(Error::from);
-        let failed = log.has_failed();
-        appended.map_err(|error| if failed { self.refuse(error) } else { error })
+        if let Write::One(op) = &writes.own {
+            insert(*op);
+        }
+        for op in writes.batches().flat_map(Batch::ops) {
+            // The batches are ours: their bytes were made by their own methods.
+            insert(op.map_err(|error| self.refuse(error.into()))?);
+        }
+        writer.applying = false;
+        writer.last_seq = last;
+        active.set_last_seq(last);
+        self.publish(last);
+        Ok(())
     }
 
     /// Freezes the active memtable, which keeps being read, and puts a new one in
@@ -137,8 +263,8 @@ impl Shared {
         let id = BufferId(writer.next_buffer);
         writer.next_buffer += 1;
         #[cfg(feature = "durability")]
-        drop(writer.log.take());
-        let next = Arc::new(Buffer::new(id));
+        self.retire_log(writer);
+        let next = Arc::new(Buffer::new(id, self.disk.options.memtable_capacity));
         let mut frozen = id;
         self.replace_view(|view| {
             frozen = view.active.id;
@@ -162,5 +288,14 @@ impl Shared {
         };
         drop(writer);
         last.map_or(Ok(()), |last| self.wait_flushed(last))
+    }
+}
+
+/// One failure for all of a group.
+fn shared_error(error: &Arc<Error>) -> Error {
+    match &**error {
+        Error::Refused(why) => Error::Refused(Arc::clone(why)),
+        Error::Background(why) => Error::Background(Arc::clone(why)),
+        _ => Error::Background(Arc::clone(error)),
     }
 }

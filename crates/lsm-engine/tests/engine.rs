@@ -47,7 +47,7 @@ impl Store for EngineStore {
                 None => batch.delete(key),
             }
         }
-        self.engine().write(&batch).map_err(text)
+        self.engine().write(batch).map_err(text)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {

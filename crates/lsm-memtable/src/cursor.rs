@@ -1,188 +1,178 @@
 //! Walking the buffer while it is written to.
 //!
-//! The cursor owns its memtable and holds a position, not a borrow: it copies a
-//! few entries at a time (reference counts, not bytes) and finds its place again
-//! by key. What is inserted behind its back is either outside those few, or newer
-//! than any snapshot that was taken before.
+//! The cursor owns its memtable and holds a position, not a borrow: the places of a
+//! few entries that follow one another, copied from a leaf at one moment. At either
+//! end of them it finds its place again by key. What is inserted behind its back is
+//! newer than any snapshot that was taken before.
 
-use std::collections::VecDeque;
-use std::ops::Bound;
+use std::fmt;
 use std::sync::Arc;
 
-use lsm_types::{Cursor, Entry, InternalKey, Kind};
+use lsm_types::{Cursor, Entry, InternalKey};
 
-use crate::{AsInternalKey, Memtable, Node};
+use crate::Memtable;
+use crate::arena::Place;
+use crate::order;
+use crate::tree::{Busy, FAN, Found, Seek, Tree, Way};
 
-/// Entries fetched per search of the list: enough to make the search cheap, few
-/// enough that a short scan does not pay for rows it never shows.
-const CHUNK: usize = 16;
-
-struct Row {
-    node: Node,
-    kind: Kind,
-    value: Arc<[u8]>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Forward,
-    Backward,
-}
+/// Entries fetched by a seek: many a scan wants no more. From then on it is a leaf at
+/// a time.
+const FIRST_RUN: usize = 16;
+/// So many entries ahead are asked of memory before they are wanted.
+const AHEAD: usize = 8;
 
 /// A position in a [`Memtable`] that it owns.
+///
+/// It shows everything that was inserted before it last went somewhere by
+/// [`seek`](Cursor::seek) or [`seek_before`](Cursor::seek_before).
 pub struct MemtableCursor {
     memtable: Arc<Memtable>,
-    /// The current row first, then those that follow it on the way.
-    ahead: VecDeque<Row>,
-    way: Way,
+    /// Entries that follow one another in the order; empty when it stands nowhere.
+    run: Vec<Place>,
+    at: usize,
+    /// Whether the run is all there is.
+    is_whole: bool,
+    is_once: bool,
 }
 
 impl MemtableCursor {
     /// A cursor that stands nowhere yet.
     #[must_use]
     pub fn new(memtable: Arc<Memtable>) -> Self {
-        Self { memtable, ahead: VecDeque::new(), way: Way::Forward }
+        Self { memtable, run: Vec::new(), at: 0, is_whole: false, is_once: false }
     }
 
-    fn fill(&mut self, way: Way, from: Bound<&dyn AsInternalKey>) {
-        self.way = way;
-        self.ahead.clear();
-        let mut found = match way {
-            Way::Forward => self.memtable.entries.lower_bound(from),
-            Way::Backward => self.memtable.entries.upper_bound(from),
-        };
-        while let Some(entry) = found.take().filter(|_| self.ahead.len() < CHUNK) {
-            self.ahead.push_back(Row {
-                node: entry.key().clone(),
-                kind: entry.value().kind,
-                value: Arc::clone(&entry.value().value),
-            });
-            found = match way {
-                Way::Forward => entry.next(),
-                Way::Backward => entry.prev(),
-            };
-        }
+    /// A cursor for walking once over all of a memtable that is no longer written to,
+    /// as a flush does. If nobody asked for the order of the entries so far, it sorts
+    /// them for itself, which takes half of the time and leaves nothing behind.
+    #[must_use]
+    pub fn once(memtable: Arc<Memtable>) -> Self {
+        Self { is_once: true, ..Self::new(memtable) }
     }
 
-    fn step(&mut self, way: Way) {
-        let Some(current) = self.ahead.pop_front() else { return };
-        if self.way != way || self.ahead.is_empty() {
-            self.fill(way, Bound::Excluded(&current.node));
+    fn go(&mut self, seek: Seek<'_>) {
+        let memtable = &*self.memtable;
+        let (order, entries) = (&memtable.order, memtable.len());
+        let wants_tree = !self.is_once || order.holds(entries);
+        let tree = wants_tree.then(|| order.reach(&memtable.arena, entries)).flatten();
+        let found =
+            tree.map_or(Err(Busy), |tree| find(memtable, tree, seek, FIRST_RUN, &mut self.run));
+        self.is_whole = found.is_err();
+        let found = found.unwrap_or_else(|Busy| find_alone(memtable, seek, &mut self.run));
+        self.stand(found);
+    }
+
+    /// Goes on to the entry next to the current one, which is at the run's end.
+    fn leave_run(&mut self, way: Way) {
+        let memtable = &*self.memtable;
+        let current = self.run.get(self.at).and_then(|place| memtable.arena.get(*place));
+        let found = current.filter(|_| !self.is_whole).and_then(|current| {
+            let seek = Seek { way, target: Some(current.entry.key()) };
+            let found = find(memtable, memtable.order.tree(), seek, FAN, &mut self.run);
+            self.is_whole = found.is_err();
+            found.unwrap_or_else(|Busy| find_alone(memtable, seek, &mut self.run))
+        });
+        self.stand(found);
+    }
+
+    fn stand(&mut self, at: Option<usize>) {
+        self.at = at.unwrap_or(0);
+        if at.is_none() {
+            self.run.clear();
+        }
+        let near = self.at.saturating_sub(AHEAD)..(self.at + AHEAD).min(self.run.len());
+        let near = self.run.get(near).unwrap_or_default();
+        near.iter().for_each(|place| self.memtable.arena.prefetch(*place));
+    }
+
+    #[inline]
+    fn prefetch(&self, at: usize) {
+        if let Some(place) = self.run.get(at) {
+            self.memtable.arena.prefetch(*place);
         }
     }
+}
+
+/// Fills `run` with what follows, and says where in it the place sought is.
+fn find<'a>(
+    memtable: &'a Memtable,
+    tree: &Tree,
+    mut seek: Seek<'a>,
+    limit: usize,
+    run: &mut Vec<Place>,
+) -> Result<Option<usize>, Busy> {
+    loop {
+        match tree.find(&memtable.arena, seek, limit, run)? {
+            Found::Here if seek.way == Way::Before => return Ok(run.len().checked_sub(1)),
+            Found::Here => return Ok(Some(0)),
+            Found::At(next) => {
+                let Some(next) = memtable.arena.get(next) else { return Ok(None) };
+                seek = Seek { way: Way::AtOrAfter, target: Some(next.entry.key()) };
+            }
+            Found::Nowhere => return Ok(None),
+        }
+    }
+}
+
+/// The same without the tree: sorts all entries into `run`.
+#[cold]
+fn find_alone(memtable: &Memtable, seek: Seek<'_>, run: &mut Vec<Place>) -> Option<usize> {
+    *run = order::sorted(&memtable.arena, memtable.len());
+    let is_before = |key: InternalKey<'_>| match seek.target {
+        Some(target) => key < target || seek.way == Way::After && key == target,
+        None => true,
+    };
+    let is_before =
+        |place: &Place| memtable.arena.get(*place).is_some_and(|at| is_before(at.entry.key()));
+    let rank = run.partition_point(is_before);
+    let at = if seek.way == Way::Before { rank.checked_sub(1) } else { Some(rank) };
+    at.filter(|at| *at < run.len())
 }
 
 impl Cursor for MemtableCursor {
     type Error = std::convert::Infallible;
 
     fn seek(&mut self, target: InternalKey<'_>) -> Result<(), Self::Error> {
-        self.fill(Way::Forward, Bound::Included(&target));
+        self.go(Seek { way: Way::AtOrAfter, target: Some(target) });
         Ok(())
     }
 
     fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<(), Self::Error> {
-        match &target {
-            Some(target) => self.fill(Way::Backward, Bound::Excluded(target)),
-            None => self.fill(Way::Backward, Bound::Unbounded),
-        }
+        self.go(Seek { way: Way::Before, target });
         Ok(())
     }
 
+    #[inline]
     fn next(&mut self) -> Result<(), Self::Error> {
-        self.step(Way::Forward);
+        if self.at + 1 < self.run.len() {
+            self.at += 1;
+            self.prefetch(self.at + AHEAD);
+        } else {
+            self.leave_run(Way::After);
+        }
         Ok(())
     }
 
+    #[inline]
     fn prev(&mut self) -> Result<(), Self::Error> {
-        self.step(Way::Backward);
+        match self.at.checked_sub(1) {
+            Some(before) => {
+                self.at = before;
+                self.prefetch(before.wrapping_sub(AHEAD));
+            }
+            None => self.leave_run(Way::Before),
+        }
         Ok(())
     }
 
+    #[inline]
     fn entry(&self) -> Option<Entry<'_>> {
-        let row = self.ahead.front()?;
-        Some(Entry {
-            user_key: &row.node.user_key,
-            seq: row.node.seq,
-            kind: row.kind,
-            value: &row.value,
-        })
+        Some(self.memtable.arena.get(*self.run.get(self.at)?)?.entry)
     }
 }
 
-impl std::fmt::Debug for MemtableCursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MemtableCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemtableCursor").field("at", &self.entry().map(|e| e.seq)).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lsm_types::SeqNo;
-
-    fn filled(keys: u64) -> Arc<Memtable> {
-        let memtable = Memtable::new();
-        for n in 0..keys {
-            // Scattered, so that order does not come from insertion.
-            let key = (n * 7919 % keys).to_be_bytes();
-            memtable.insert(&key, SeqNo::new(n + 1).unwrap(), Kind::Put, &key);
-        }
-        Arc::new(memtable)
-    }
-
-    fn forward(cursor: &mut MemtableCursor) -> Vec<(Vec<u8>, u64)> {
-        let mut seen = Vec::new();
-        while let Some(entry) = cursor.entry() {
-            seen.push((entry.user_key.to_vec(), entry.seq.get()));
-            let Ok(()) = cursor.next();
-        }
-        seen
-    }
-
-    #[test]
-    fn it_walks_both_ways_across_chunks() {
-        let keys = 5 * CHUNK as u64 + 3;
-        let mut cursor = MemtableCursor::new(filled(keys));
-        let Ok(()) = cursor.seek(InternalKey::first_of(b""));
-        let forward = forward(&mut cursor);
-        assert_eq!(forward.len() as u64, keys);
-        assert!(forward.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(cursor.entry().is_none());
-
-        let Ok(()) = cursor.seek_before(None);
-        let mut backward = Vec::new();
-        while let Some(entry) = cursor.entry() {
-            backward.push((entry.user_key.to_vec(), entry.seq.get()));
-            let Ok(()) = cursor.prev();
-        }
-        backward.reverse();
-        assert_eq!(forward, backward);
-    }
-
-    #[test]
-    fn it_turns_around_anywhere() {
-        let mut cursor = MemtableCursor::new(filled(100));
-        let key = |n: u64| n.to_be_bytes();
-        let Ok(()) = cursor.seek(InternalKey::first_of(&key(50)));
-        let Ok(()) = cursor.next();
-        let Ok(()) = cursor.prev();
-        let Ok(()) = cursor.prev();
-        assert_eq!(cursor.entry().unwrap().user_key, key(49));
-        let Ok(()) = cursor.next();
-        assert_eq!(cursor.entry().unwrap().user_key, key(50));
-        let Ok(()) = cursor.seek_before(Some(InternalKey::first_of(&key(0))));
-        assert!(cursor.entry().is_none());
-    }
-
-    #[test]
-    fn versions_of_a_key_come_newest_first() {
-        let memtable = Arc::new(Memtable::new());
-        for n in 1..=40 {
-            memtable.insert(b"k", SeqNo::new(n).unwrap(), Kind::Put, b"");
-        }
-        let mut cursor = MemtableCursor::new(memtable);
-        let Ok(()) = cursor.seek(InternalKey { user_key: b"k", seq: SeqNo::new(30).unwrap() });
-        let seqs: Vec<_> = forward(&mut cursor).into_iter().map(|(_, seq)| seq).collect();
-        assert_eq!(seqs, (1..=30).rev().collect::<Vec<_>>());
     }
 }

@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lsm_vfs::{Dir, Entry, EntryKind, Error, File, Fs, Map, Name, RealFs, Result, Task, Thread};
 
@@ -82,6 +83,13 @@ struct State {
     /// Bytes that may still be written before the disk is full.
     room: Option<u64>,
     reads: u64,
+    sync_takes: Duration,
+    /// Syncs of files whose names end so wait.
+    held: Option<String>,
+    /// Reads and writes are interrupted and cut short, as the seed decides.
+    is_choppy: bool,
+    /// Which call panics.
+    panics_at: Option<u64>,
 }
 
 /// A disk in memory that can crash and fail.
@@ -90,6 +98,7 @@ pub struct SimDisk {
     state: Arc<Mutex<State>>,
     rng: Arc<Mutex<Rng>>,
     threads: Arc<AtomicUsize>,
+    released: Arc<Condvar>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,6 +108,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl State {
     /// Counts a call that may be told to fail.
     fn call(&mut self) -> io::Result<()> {
+        if let Some(left) = &mut self.panics_at {
+            assert!(*left > 0, "the call that was told to panic");
+            *left -= 1;
+        }
         let Some(fault) = self.fault else { return Ok(()) };
         let at = self.calls;
         self.calls += 1;
@@ -164,7 +177,7 @@ impl SimDisk {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let rng = Arc::new(Mutex::new(Rng::new(seed)));
-        Self { state: Arc::default(), rng, threads: Arc::default() }
+        Self { state: Arc::default(), rng, threads: Arc::default(), released: Arc::default() }
     }
 
     /// How many events there were: a moment to crash at.
@@ -188,6 +201,13 @@ impl SimDisk {
         lock(&self.state).reads
     }
 
+    /// How many syncs of files and directories there were.
+    #[must_use]
+    pub fn syncs(&self) -> usize {
+        let is_sync = |event: &&Event| matches!(event, Event::SyncFile(_) | Event::SyncDir(_));
+        lock(&self.state).events.iter().filter(is_sync).count()
+    }
+
     /// How many threads that were started through this disk still run.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -209,6 +229,28 @@ impl SimDisk {
     /// Lets only so many further bytes be written; `None` lifts that.
     pub fn set_room(&self, bytes: Option<u64>) {
         lock(&self.state).room = bytes;
+    }
+
+    /// Holds every sync of a file whose name ends with `suffix` until told otherwise;
+    /// `None` lets them go on.
+    pub fn hold_syncs(&self, suffix: Option<&str>) {
+        lock(&self.state).held = suffix.map(str::to_owned);
+        self.released.notify_all();
+    }
+
+    /// Lets reads and writes be interrupted and cut short.
+    pub fn set_choppy(&self, choppy: bool) {
+        lock(&self.state).is_choppy = choppy;
+    }
+
+    /// Lets a later call panic, counted from now on; `None` lets none do so.
+    pub fn set_panic(&self, after: Option<u64>) {
+        lock(&self.state).panics_at = after;
+    }
+
+    /// Lets every sync of a file take so long.
+    pub fn set_sync_takes(&self, time: Duration) {
+        lock(&self.state).sync_takes = time;
     }
 
     /// All files of a directory with their contents.
@@ -434,6 +476,29 @@ impl SimFile {
         state.call().map_err(|error| Error::new(op, &self.path, error))?;
         Ok(state)
     }
+
+    fn wait_while_held(&self) -> MutexGuard<'_, State> {
+        let is_held = |state: &mut State| {
+            let held = state.held.as_deref();
+            held.is_some_and(|suffix| self.path.to_string_lossy().ends_with(suffix))
+        };
+        let state = lock(&self.disk.state);
+        let waited = self.disk.released.wait_while(state, is_held);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many of so many bytes a read or a write takes this time.
+    fn chopped(&self, state: &State, len: usize) -> io::Result<usize> {
+        if !state.is_choppy || len == 0 {
+            return Ok(len);
+        }
+        let mut rng = lock(&self.disk.rng);
+        match rng.below(4) {
+            0 => Err(io::ErrorKind::Interrupted.into()),
+            1 => Ok(len),
+            _ => Ok(1 + rng.below(len as u64) as usize),
+        }
+    }
 }
 
 impl File for SimFile {
@@ -449,6 +514,8 @@ impl File for SimFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
         let mut state = lock(&self.disk.state);
         state.call()?;
+        let len = self.chopped(&state, bytes.len())?;
+        let bytes = &mut bytes[..len];
         state.reads += 1;
         let file = state.file(self.inode);
         let rest = file.get(offset as usize..).unwrap_or_default();
@@ -460,7 +527,7 @@ impl File for SimFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         let mut state = lock(&self.disk.state);
         state.call()?;
-        let mut taken = bytes.len();
+        let mut taken = self.chopped(&state, bytes.len())?;
         // Only what makes the file longer takes room.
         let inside = (state.file(self.inode).len() as u64).saturating_sub(offset);
         if let Some(room) = &mut state.room {
@@ -481,7 +548,11 @@ impl File for SimFile {
     }
 
     fn sync(&self) -> Result<()> {
-        let mut state = lock(&self.disk.state);
+        let takes = lock(&self.disk.state).sync_takes;
+        if !takes.is_zero() {
+            std::thread::sleep(takes);
+        }
+        let mut state = self.wait_while_held();
         if let Err(error) = state.call() {
             state.apply(Event::SyncFailed(self.inode));
             return Err(Error::new("sync the file", &self.path, error));

@@ -15,11 +15,12 @@ use lsm_testkit::{Crash, Key, Model, Rng, SimDisk, Value};
 const DIR: &str = "/store";
 
 /// A step of a history: when it began and ended, and what it changed.
-struct Step {
-    begun: usize,
-    ended: usize,
-    changes: Vec<(Key, Option<Value>)>,
-    flushed: bool,
+pub(crate) struct Step {
+    pub(crate) begun: usize,
+    pub(crate) ended: usize,
+    pub(crate) changes: Vec<(Key, Option<Value>)>,
+    /// Whether all before it is durable from here on, whatever the policy.
+    pub(crate) flushed: bool,
 }
 
 fn config() -> LsmConfig {
@@ -30,7 +31,7 @@ fn open(disk: &SimDisk) -> lsm_db::Result<Lsm> {
     Lsm::open_on(Arc::new(disk.clone()), DIR, config())
 }
 
-fn apply(model: &mut Model, changes: &[(Key, Option<Value>)]) {
+pub(crate) fn apply(model: &mut Model, changes: &[(Key, Option<Value>)]) {
     for (key, value) in changes {
         match value {
             Some(value) => model.insert(key.clone(), value.clone()),
@@ -39,7 +40,7 @@ fn apply(model: &mut Model, changes: &[(Key, Option<Value>)]) {
     }
 }
 
-fn write(db: &Lsm, changes: &[(Key, Option<Value>)]) -> lsm_db::Result<()> {
+pub(crate) fn write(db: &Lsm, changes: &[(Key, Option<Value>)]) -> lsm_db::Result<()> {
     let mut batch = Batch::new();
     for (key, value) in changes {
         match value {
@@ -50,7 +51,7 @@ fn write(db: &Lsm, changes: &[(Key, Option<Value>)]) -> lsm_db::Result<()> {
     db.write(batch)
 }
 
-fn changes(rng: &mut Rng) -> Vec<(Key, Option<Value>)> {
+pub(crate) fn changes(rng: &mut Rng) -> Vec<(Key, Option<Value>)> {
     let change = |rng: &mut Rng| {
         let key = format!("k{:02}", rng.below(30)).into_bytes();
         let value = (!rng.one_in(3)).then(|| rng.next_u64().to_string().repeat(2).into_bytes());
@@ -88,7 +89,13 @@ fn run(disk: &SimDisk, seed: u64, steps: usize, close: bool) -> Vec<Step> {
 }
 
 /// Whether the contents are the history's after some step from `least` to `most`.
-fn is_a_prefix(start: &Model, history: &[Step], least: usize, most: usize, found: &Model) -> bool {
+pub(crate) fn is_a_prefix(
+    start: &Model,
+    history: &[Step],
+    least: usize,
+    most: usize,
+    found: &Model,
+) -> bool {
     let mut model = start.clone();
     let mut hit = false;
     for (done, step) in history.iter().enumerate().take(most + 1) {
@@ -106,7 +113,7 @@ fn bounds(history: &[Step], event: usize) -> (usize, usize) {
     (acked.map_or(0, |last| last + 1), begun)
 }
 
-fn contents(db: &Lsm) -> Model {
+pub(crate) fn contents(db: &Lsm) -> Model {
     let rows: Vec<_> = db.scan(..).unwrap().collect();
     let mut back: Vec<_> = db.scan(..).unwrap().rev().collect();
     back.reverse();

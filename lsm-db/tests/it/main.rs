@@ -6,11 +6,16 @@ mod bad_input;
 mod behaviour;
 mod crash;
 mod faults;
+#[cfg(unix)]
+mod handles;
 #[cfg(feature = "durability")]
 mod kill;
 mod model;
+#[cfg(feature = "durability")]
+mod policy;
 mod soak;
 mod surface;
+mod writers;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,470 @@
+//! Memory for entries: each is written once, never moved, and freed with the arena.
+//!
+//! Entries lie one behind another in chunks, from the first chunk to the last. An
+//! entry too large to share a chunk has one of its own. An entry is
+//!
+//! ```text
+//! word 0   sequence number << 8 | kind, and 128 if there is an older version
+//! word 1   value length << 32 | key length
+//! word 2   only if there is one: the place of the next older version of the key
+//! then     key, value, zeros up to a whole word
+//! ```
+//!
+//! # Invariants
+//!
+//! * All words of a chunk below its `filled` were written in full before `filled`
+//!   was raised over them (`Release`), and are never written again.
+//! * Words from `filled` on are written by the holder of the arena's lock and read
+//!   by nobody.
+//! * A chunk's words stay where they are until the arena is dropped.
+//!
+//! Readers load `filled` (`Acquire`) and look at nothing behind it. So any number
+//! may be taken for a [`Place`]: what is found there are bytes that were written
+//! before, checked like those of a file. That is all that memory safety rests on;
+//! no other module of this crate can break it.
+#![expect(unsafe_code, reason = "bytes are written while others are being read")]
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::num::NonZeroU64;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use lsm_types::{Entry, Kind, SeqNo};
+
+use crate::roll::Roll;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Tracked, lock, raise};
+
+const WORD_BYTES: usize = size_of::<u64>();
+/// Words that every entry begins with.
+const HEADER_WORDS: usize = 2;
+/// Added to the kind of an entry that replaced an older one.
+const HAS_OLDER: u8 = 0x80;
+/// A place's low bits: the word in its chunk. The rest of its 40 bits: the chunk.
+const WORD_BITS: u32 = 15;
+
+/// The most a chunk of many entries takes: 256 KiB. Chunks of this size are reused.
+const MAX_CHUNK_WORDS: usize = if cfg!(all(loom, test)) { 16 } else { 1 << WORD_BITS };
+/// The least: a page.
+const MIN_CHUNK_WORDS: usize = if cfg!(all(loom, test)) { 16 } else { 512 };
+/// A new chunk takes this part of what the arena has or is meant to have.
+const CHUNKS: usize = 16;
+/// An entry that fills more than this part of a chunk gets its own.
+const LARGE_PART: usize = if cfg!(all(loom, test)) { 2 } else { 8 };
+
+/// Chunks that are kept for the next memtable: 32 MiB, for the whole process.
+const POOLED_CHUNKS: usize = 128;
+
+type Word = UnsafeCell<MaybeUninit<u64>>;
+type Words = Box<[Word]>;
+
+/// Chunks of the largest size that no arena uses. Their pages are in memory: a
+/// memtable that is filled anew does not fault them in again.
+static POOL: std::sync::Mutex<Vec<Words>> = std::sync::Mutex::new(Vec::new());
+
+/// Where an entry lies. Forty bits, never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(NonZeroU64);
+
+impl Place {
+    pub(crate) const BITS: u32 = 40;
+
+    fn new(chunk: usize, word: usize) -> Option<Self> {
+        let number = ((chunk as u64) << WORD_BITS) + word as u64 + 1;
+        NonZeroU64::new(number).filter(|_| number >> Self::BITS == 0).map(Self)
+    }
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        self.0.get()
+    }
+
+    #[inline]
+    fn split(self) -> (usize, usize) {
+        let number = self.0.get() - 1;
+        ((number >> WORD_BITS) as usize, number as usize & ((1 << WORD_BITS) - 1))
+    }
+}
+
+/// An entry as it lies in the arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version<'a> {
+    pub(crate) entry: Entry<'a>,
+    /// The version of the key that this one replaced.
+    pub(crate) older: Option<Place>,
+}
+
+impl Version<'_> {
+    fn words_before_key(&self) -> usize {
+        HEADER_WORDS + usize::from(self.older.is_some())
+    }
+
+    fn words(&self) -> usize {
+        self.words_before_key()
+            + (self.entry.user_key.len() + self.entry.value.len()).div_ceil(WORD_BYTES)
+    }
+}
+
+struct Chunk {
+    words: Words,
+    filled: AtomicUsize,
+    /// Whether the chunk was made for its only entry.
+    is_single: bool,
+    tracked: Tracked,
+}
+
+// SAFETY: a chunk is shared for writing and reading at once.
+// - Words from `filled` on are touched by `Chunk::write` alone, whose caller holds
+//   the arena's lock: one thread at a time, ordered by the lock.
+// - Words below `filled` are only read, by threads that loaded `filled` with
+//   `Acquire` from the store with `Release` that followed their writing.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    fn new(words: usize, is_single: bool) -> Self {
+        let pooled = (words == MAX_CHUNK_WORDS).then(|| pool().pop()).flatten();
+        let fresh = || (0..words).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
+        let filled = AtomicUsize::new(0);
+        let words_for_loom = if cfg!(all(loom, test)) { words } else { 0 };
+        let tracked = Tracked::new(words_for_loom);
+        Self { words: pooled.unwrap_or_else(fresh), filled, is_single, tracked }
+    }
+
+    /// Appends an entry. Returns the word it begins at, or `None` if it does not fit.
+    ///
+    /// # Safety
+    ///
+    /// No other thread writes to this chunk: it is not in an arena yet, or the caller
+    /// holds the lock of the arena it is in.
+    unsafe fn write(&self, version: &Version<'_>) -> Option<usize> {
+        let (start, count) = (self.filled.load(Relaxed), version.words());
+        let room = self.words.get(start..start.checked_add(count)?)?;
+        let Entry { user_key, seq, kind, value } = version.entry;
+        let stamp = kind.to_byte() | version.older.map_or(0, |_| HAS_OLDER);
+        let lengths = (value.len() as u64) << 32 | user_key.len() as u64;
+        self.tracked.write(start..start + count);
+        let first = UnsafeCell::raw_get(room.as_ptr()).cast::<u64>();
+        // SAFETY:
+        // - `room` is `count` words of this chunk, from `filled` on: by the caller's
+        //   promise no other thread writes to them, and none reads them before
+        //   `filled` is raised below. `UnsafeCell` allows writing behind `&self`.
+        // - `count` is the words before the key, at least two, three with an older
+        //   version, and the words that key and value fill together, so that every
+        //   write ends within `room`; `u64` needs the alignment that `Word` has.
+        // - Key and value are borrowed: they lie elsewhere, or below `filled`.
+        // - The last word goes first: what of it neither header nor bytes cover stays
+        //   zero, and all `count` words are initialized.
+        unsafe {
+            first.add(count - 1).write(0);
+            first.write(seq.get() << 8 | u64::from(stamp));
+            first.add(1).write(lengths);
+            if let Some(older) = version.older {
+                first.add(HEADER_WORDS).write(older.bits());
+            }
+            let bytes = first.add(version.words_before_key()).cast::<u8>();
+            bytes.copy_from_nonoverlapping(user_key.as_ptr(), user_key.len());
+            bytes.add(user_key.len()).copy_from_nonoverlapping(value.as_ptr(), value.len());
+        }
+        raise(&self.filled, count, Release);
+        Some(start)
+    }
+
+    /// The words from `start` to the end of what is filled.
+    #[inline]
+    fn filled_from(&self, start: usize) -> Option<&[u64]> {
+        let words = self.words.get(start..self.filled.load(Acquire))?;
+        self.tracked.read(start..start + words.len());
+        // SAFETY:
+        // - All of `words` lie below `filled`, loaded with `Acquire`: they were
+        //   initialized in full by `write`, which this thread therefore sees, and
+        //   nobody writes to them as long as the chunk lives, which `&self` outlasts.
+        // - `Word` is `u64` inside `UnsafeCell` and `MaybeUninit`, both of which have
+        //   the layout of what they hold.
+        Some(unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u64>(), words.len()) })
+    }
+
+    /// The entry that begins at `start`, if one does.
+    #[inline]
+    fn version(&self, start: usize) -> Option<Version<'_>> {
+        let words = self.filled_from(start)?;
+        let (&[stamp, lengths], mut rest) = words.split_first_chunk::<HEADER_WORDS>()?;
+        let mut older = None;
+        if stamp as u8 & HAS_OLDER != 0 {
+            let (bits, behind) = rest.split_first()?;
+            (older, rest) = (Some(Place::from_bits(*bits)?), behind);
+        }
+        let bytes = bytes_of(rest);
+        let (key_len, value_len) = (lengths as u32 as usize, (lengths >> 32) as usize);
+        let (user_key, rest) = bytes.split_at_checked(key_len)?;
+        let value = rest.get(..value_len)?;
+        let kind = Kind::from_byte(stamp as u8 & !HAS_OLDER).ok()?;
+        let entry = Entry { user_key, seq: SeqNo::new(stamp >> 8)?, kind, value };
+        Some(Version { entry, older })
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        if self.words.len() == MAX_CHUNK_WORDS {
+            let mut pool = pool();
+            if pool.len() < POOLED_CHUNKS {
+                pool.push(std::mem::take(&mut self.words));
+            }
+        }
+    }
+}
+
+fn pool() -> std::sync::MutexGuard<'static, Vec<Words>> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The bytes of initialized words, in memory order.
+#[inline]
+fn bytes_of(words: &[u64]) -> &[u8] {
+    // SAFETY: initialized words are `WORD_BYTES` times as many initialized bytes, which
+    // need no alignment and are borrowed for as long.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), size_of_val(words)) }
+}
+
+#[inline]
+fn prefetch(word: &Word) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that the program can see and cannot fault,
+        // whatever the address; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(word).cast()) }
+    }
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
+    let _ = word;
+}
+
+/// What only the writer knows.
+struct Tail {
+    chunks: usize,
+    /// The chunk that takes the next entry, if it fits.
+    open: Option<usize>,
+}
+
+/// Memory for the entries of one memtable.
+pub(crate) struct Arena {
+    chunks: Roll<Chunk>,
+    chunk_words: usize,
+    bytes: AtomicUsize,
+    tail: Mutex<Tail>,
+}
+
+impl Arena {
+    /// An arena that is meant to hold about `expected_bytes`.
+    pub(crate) fn new(expected_bytes: usize) -> Self {
+        Self {
+            chunks: Roll::new(),
+            chunk_words: chunk_words(expected_bytes),
+            bytes: AtomicUsize::new(0),
+            tail: Mutex::new(Tail { chunks: 0, open: None }),
+        }
+    }
+
+    /// The entry at a place.
+    #[inline]
+    pub(crate) fn get(&self, place: Place) -> Option<Version<'_>> {
+        let (chunk, word) = place.split();
+        self.chunks.get(chunk)?.version(word)
+    }
+
+    /// Asks the processor to fetch an entry that will be wanted soon.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: Place) {
+        let (chunk, word) = place.split();
+        if let Some(word) = self.chunks.get(chunk).and_then(|chunk| chunk.words.get(word)) {
+            prefetch(word);
+        }
+    }
+
+    /// The key of the entry at a place.
+    #[inline]
+    pub(crate) fn key(&self, place: Place) -> &[u8] {
+        self.get(place).map_or(&[], |version| version.entry.user_key)
+    }
+
+    /// Makes the caller the only one that writes.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        Writer { arena: self, tail: lock(&self.tail) }
+    }
+
+    /// What the arena takes, and the chunk it may take next.
+    pub(crate) fn bytes(&self) -> usize {
+        let taken = self.bytes.load(Relaxed);
+        taken + self.next_chunk_words(taken) * WORD_BYTES
+    }
+
+    fn next_chunk_words(&self, taken: usize) -> usize {
+        self.chunk_words.max(chunk_words(taken))
+    }
+}
+
+/// How large a chunk is where there are, or are meant to be, so many bytes.
+fn chunk_words(bytes: usize) -> usize {
+    let words = bytes / CHUNKS / WORD_BYTES;
+    words.next_multiple_of(MIN_CHUNK_WORDS).clamp(MIN_CHUNK_WORDS, MAX_CHUNK_WORDS)
+}
+
+/// The right to write to an arena.
+pub(crate) struct Writer<'a> {
+    arena: &'a Arena,
+    tail: MutexGuard<'a, Tail>,
+}
+
+impl Writer<'_> {
+    /// Copies an entry into the arena.
+    pub(crate) fn push(&mut self, version: &Version<'_>) -> Place {
+        let open = self.tail.open.and_then(|open| Some((open, self.arena.chunks.get(open)?)));
+        if let Some((number, chunk)) = open {
+            // SAFETY: this thread holds the lock of the arena that the chunk is in.
+            let word = unsafe { chunk.write(version) };
+            if let Some(place) = word.and_then(|word| Place::new(number, word)) {
+                return place;
+            }
+        }
+        self.push_into_new(version)
+    }
+
+    #[cold]
+    fn push_into_new(&mut self, version: &Version<'_>) -> Place {
+        let words = self.arena.next_chunk_words(self.arena.bytes.load(Relaxed));
+        let is_single = version.words() > words / LARGE_PART;
+        let words = if is_single { version.words() } else { words };
+        let chunk = Chunk::new(words, is_single);
+        // SAFETY: no other thread knows the chunk yet.
+        let _ = unsafe { chunk.write(version) };
+        let number = self.tail.chunks;
+        let bytes = words * WORD_BYTES + 2 * size_of::<Chunk>();
+        raise(&self.arena.bytes, bytes, Relaxed);
+        self.arena.chunks.add(number, chunk);
+        self.tail.chunks += 1;
+        if !is_single {
+            self.tail.open = Some(number);
+        }
+        // 2^25 chunks hold a tebibyte: memory ends before numbers do.
+        let end = || std::alloc::handle_alloc_error(std::alloc::Layout::new::<Chunk>());
+        Place::new(number, 0).unwrap_or_else(end)
+    }
+}
+
+/// How far someone has read an arena. Reads every entry once, not quite in the order of
+/// writing; but where it stops, all entries that were written before one that it read
+/// were read, too.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// Chunks known; all of them are done but the open one.
+    chunks: usize,
+    open: Option<usize>,
+    word: usize,
+}
+
+impl Walk {
+    /// Shows every entry written since the last time.
+    pub(crate) fn advance(&mut self, arena: &Arena, mut visit: impl FnMut(Place)) {
+        loop {
+            // In this order: an entry read here may have come after a new chunk.
+            self.drain(arena, &mut visit);
+            let Some(chunk) = arena.chunks.get(self.chunks) else { return };
+            if chunk.is_single {
+                Place::new(self.chunks, 0).into_iter().for_each(&mut visit);
+            } else {
+                // Nothing more comes into the chunk that was open before.
+                self.drain(arena, &mut visit);
+                (self.open, self.word) = (Some(self.chunks), 0);
+            }
+            self.chunks += 1;
+        }
+    }
+
+    fn drain(&mut self, arena: &Arena, visit: &mut impl FnMut(Place)) {
+        let Some(open) = self.open else { return };
+        let Some(chunk) = arena.chunks.get(open) else { return };
+        while let Some(version) = chunk.version(self.word) {
+            Place::new(open, self.word).into_iter().for_each(&mut *visit);
+            self.word += version.words();
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    fn version<'a>(key: &'a [u8], value: &'a [u8], older: Option<Place>) -> Version<'a> {
+        let seq = SeqNo::new(7).unwrap();
+        Version { entry: Entry { user_key: key, seq, kind: Kind::Put, value }, older }
+    }
+
+    /// Key and value lengths around whole words, parts of a chunk and whole chunks.
+    const LENGTHS: [usize; 9] = [0, 1, 7, 8, 9, 511, 4_095, 32_768, 262_144];
+
+    fn fill(arena: &Arena, bytes: &[u8]) -> Vec<(Place, usize, usize)> {
+        let mut older = None;
+        let mut pushed = Vec::new();
+        for (key_len, value_len) in
+            LENGTHS.iter().flat_map(|key| LENGTHS.iter().map(|value| (*key, *value)))
+        {
+            let entry = version(&bytes[..key_len], &bytes[..value_len], older);
+            let place = arena.writer().push(&entry);
+            pushed.push((place, key_len, value_len));
+            older = Some(place);
+        }
+        pushed
+    }
+
+    #[test]
+    fn what_was_pushed_stays_as_it_was() {
+        let bytes: Vec<u8> = (0..262_144_u32).map(|at| at as u8).collect();
+        // The second one has chunks that the first one gave back.
+        for _ in 0..2 {
+            let arena = Arena::new(4 << 20);
+            let mut older = None;
+            let mut walked = Vec::new();
+            let pushed = fill(&arena, &bytes);
+            Walk::default().advance(&arena, |place| walked.push(place.bits()));
+            walked.sort_unstable();
+            let mut all: Vec<_> = pushed.iter().map(|(place, ..)| place.bits()).collect();
+            all.sort_unstable();
+            assert!(walked == all, "each once");
+            for (place, key_len, value_len) in pushed {
+                let found = arena.get(place).unwrap();
+                assert_eq!(
+                    found.entry,
+                    version(&bytes[..key_len], &bytes[..value_len], None).entry
+                );
+                assert_eq!(found.older, older);
+                older = Some(place);
+            }
+        }
+    }
+
+    /// Whatever number is taken for a place: what is read there was written before.
+    #[test]
+    fn any_number_may_be_taken_for_a_place() {
+        let arena = Arena::new(0);
+        // Seen as a header, each word of it is the beginning of a short entry.
+        let bytes = 1_u64.to_le_bytes().repeat(8_192);
+        arena.writer().push(&version(&bytes, b"", None));
+        arena.writer().push(&version(b"", &bytes[..400], None));
+        let mut found = 0;
+        for bits in (0..1 << 16).chain([1 << 39, (1 << 40) - 1, 1 << 40, u64::MAX]) {
+            let Some(place) = Place::from_bits(bits) else { continue };
+            arena.prefetch(place);
+            if let Some(Version { entry, .. }) = arena.get(place) {
+                std::hint::black_box(entry.user_key.iter().chain(entry.value).max());
+                found += 1;
+            }
+        }
+        assert!(found > 8_192, "{found}");
+    }
+}
