@@ -1,6 +1,5 @@
 //! No bytes, however forged, make recovery ask for more memory than a file is long,
 //! and a constant; and a huge batch leaves no huge buffers behind.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;

@@ -12,8 +12,11 @@ use crate::support::PATH;
 
 const SMALL: LogOptions = LogOptions { slot_bytes: 600 };
 
-pub(crate) fn open(fs: &dyn Fs, options: LogOptions) -> Result<(Log, Vec<(u64, Vec<u8>)>)> {
-    let mut seen = Vec::new();
+/// What a log showed when it was opened: number and bytes.
+type Seen = Vec<(u64, Vec<u8>)>;
+
+fn open(fs: &dyn Fs, options: LogOptions) -> Result<(Log, Seen)> {
+    let mut seen = Seen::new();
     let log = Log::open_on(fs, PATH, options, |seq, bytes| {
         seen.push((seq, bytes.to_vec()));
         Ok(())

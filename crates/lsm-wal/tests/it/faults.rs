@@ -8,7 +8,6 @@ use lsm_testkit::{Fault, SimDisk};
 use lsm_vfs::RealFs;
 use lsm_wal::{LogError, LogWriter, MAX_SEQ, Replayed, create_slot};
 
-use crate::flaky::Flaky;
 use crate::support::{
     PATH, STORE, body, bytes, live, name, one_log, open, put, replay_all, replay_one, stamp,
 };
@@ -129,8 +128,9 @@ fn syncs_go_on_beside_appends_and_after_the_writer_has_gone() {
 #[test]
 fn s17_interrupted_and_short_calls_go_on() {
     let disk = SimDisk::new(6);
-    let dir = Flaky::new(open(&disk, Path::new(PATH)));
-    let slot = create_slot(&dir, &name(1), STORE, 1).unwrap();
+    disk.set_choppy(true);
+    let dir = open(&disk, Path::new(PATH));
+    let slot = create_slot(&*dir, &name(1), STORE, 1).unwrap();
     let file = Arc::clone(slot.file());
     let mut writer = LogWriter::start(slot, STORE, 1).unwrap();
     (1..=30).for_each(|seq| put(&mut writer, seq));

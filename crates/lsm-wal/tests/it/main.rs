@@ -8,7 +8,6 @@ mod alone_crash;
 mod crash;
 mod damage;
 mod faults;
-mod flaky;
 mod recycle;
 mod replay;
 mod support;

@@ -78,7 +78,7 @@ fn a_used_slot_does_not_grow_before_its_old_end() {
     let mut old = start(&*dir, 1);
     fill(&mut old, 0, 3_000, 37);
     let len = bytes(&disk, 1).len();
-    assert!(len >= 3_000 * (OVERHEAD + 37) && len % (64 << 10) == 0, "{len}");
+    assert!(len >= 3_000 * (OVERHEAD + 37) && len.is_multiple_of(64 << 10), "{len}");
     let slot = old.into_slot();
     assert_eq!((slot.number(), slot.file_bytes()), (1, len as u64));
     let mut new = LogWriter::start(slot, STORE, 2).unwrap();
