@@ -1,5 +1,6 @@
 //! The log: append, which syncs, on a real file and on the simulated disk, where
-//! what is left is the processor's share (and the disk's own notes); and replay.
+//! what is left is the processor's share (and the disk's own notes); replay; and
+//! passing over what older logs left in a slot that is used again.
 //!
 //! A record is one write: a single put, or a batch of 1,000.
 
@@ -33,6 +34,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         append_simulated(&mut group, size, puts, &body);
         replayed(&mut group, size, puts, &body);
     }
+    passed_over(&mut group, &body(1));
 }
 
 fn body(puts: u64) -> Batch {
@@ -123,6 +125,24 @@ fn replayed(group: &mut Group<'_>, size: &str, puts: u64, body: &Batch) {
             assert_eq!((done.records, done.last_seq), (records, SIMULATED_PUTS));
             assert_eq!(bytes, records * body.bytes().len() as u64);
         };
+        bencher.iter_custom(|iters| timed(iters, || (), work, check));
+    });
+}
+
+/// A log of one record, in a slot with so many of an older one.
+fn passed_over(group: &mut Group<'_>, body: &Batch) {
+    let slot = slot(&SimDisk::new(0), Path::new("store"));
+    let file = Arc::clone(slot.file());
+    let mut old = started(slot);
+    append(&mut old, body, 1, SIMULATED_PUTS);
+    let mut new = LogWriter::start(old.into_slot(), STORE, LOG + 1).unwrap();
+    append(&mut new, body, 1, 1);
+    let logs = [LiveLog { log: LOG + 1, slot: SLOT, file }];
+    group.sampling_mode(SamplingMode::Auto);
+    group.throughput(Throughput::Elements(SIMULATED_PUTS));
+    group.bench_function("pass over an older log/put", |bencher| {
+        let work = |()| replay(&logs, STORE, 0, |_, _| Ok(())).unwrap();
+        let check = |done: lsm_wal::Replayed| assert_eq!((done.records, done.cut_bytes), (1, 0));
         bencher.iter_custom(|iters| timed(iters, || (), work, check));
     });
 }

@@ -17,6 +17,9 @@ const COVERED: usize = 40;
 const VERSION_AT: usize = 8;
 const FEATURES_AT: usize = 10;
 
+/// Incompatible feature: bodies are lists of byte strings, not batches. Durable.
+pub(crate) const LISTS: u16 = 1;
+
 /// Whose slot it is and what stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotHeader {

@@ -5,6 +5,10 @@
 //! knows neither keys nor batches: a record is a stretch of sequence numbers and a
 //! body.
 //!
+//! [`Log`] is a log by itself: a directory, numbered byte strings, group commit. A
+//! store that keeps its own list of live logs uses [`create_slot`], [`LogWriter`] and
+//! [`replay`].
+//!
 //! # Invariants
 //!
 //! * A record is written once, by one thread, to the one current log.
@@ -23,7 +27,7 @@
 //! ```text
 //!   0   8  magic "LSMWALOG"
 //!   8   2  version = 1
-//!  10   2  incompatible features
+//!  10   2  incompatible features: 1 = bodies are lists of byte strings, not batches
 //!  12   4  zeros
 //!  16  16  store id
 //!  32   8  slot number
@@ -47,8 +51,11 @@
 #![warn(clippy::indexing_slicing)]
 
 mod error;
+mod folder;
 mod header;
 mod left_over;
+mod list;
+mod log;
 mod record;
 mod recover;
 mod slot;
@@ -56,8 +63,10 @@ mod sync;
 mod writer;
 
 pub use error::{LogError, Refused, Result};
+pub use list::list_items;
+pub use log::{Log, LogOptions};
 pub use record::{FORMAT_VERSION, MAX_BODY_BYTES, MAX_SEQ, Record, Stamp};
-pub use recover::{LiveLog, Replayed, replay};
+pub use recover::{LiveLog, Replayed, replay, replay_lists};
 pub use slot::{Slot, create_slot};
 pub use sync::LogSync;
 pub use writer::LogWriter;

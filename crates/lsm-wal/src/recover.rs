@@ -11,7 +11,7 @@ use std::sync::Arc;
 use lsm_vfs::{File, read_whole};
 
 use crate::error::{damaged, unsupported};
-use crate::header::{SLOT_HEADER, SlotHeader, other_version};
+use crate::header::{LISTS, SLOT_HEADER, SlotHeader, other_version};
 use crate::left_over::left_over;
 use crate::record::{FRAME_HEADER, Owner, RECORD_HEADER, intact};
 use crate::{FORMAT_VERSION, Record, Refused, Result};
@@ -62,8 +62,23 @@ pub fn replay(
     replay_with(logs, store, 0, last_seq, visit)
 }
 
+/// Replays logs whose bodies are lists, as those of a [`Log`](crate::Log) are; its own
+/// slots it replays itself. [`list_items`](crate::list_items) takes such a body apart.
+///
+/// # Errors
+///
+/// As [`replay`].
+pub fn replay_lists(
+    logs: &[LiveLog],
+    store: [u8; 16],
+    last_seq: u64,
+    visit: impl FnMut(usize, &Record<'_>) -> Result<(), Refused>,
+) -> Result<Replayed> {
+    replay_with(logs, store, LISTS, last_seq, visit)
+}
+
 /// Replays logs whose slots have the incompatible `features`.
-pub(crate) fn replay_with(
+fn replay_with(
     logs: &[LiveLog],
     store: [u8; 16],
     features: u16,

@@ -115,10 +115,14 @@ pub(super) fn log(
         field(out, "store", lsm_types::StoreId(says.store))?;
         field(out, "slot", says.slot)?;
         field(out, "log", says.log)?;
+        let bodies = if says.lists { "lists of byte strings" } else { "batches of a store" };
+        field(out, "bodies", bodies)?;
     }
     let mut failed = None;
     let mut shown_records = |offset: u64, record: &lsm_wal::Record<'_>| {
-        let written = if entries {
+        let written = if entries && says.lists {
+            items(out, record)?
+        } else if entries {
             operations(out, record)?
         } else {
             writeln!(
@@ -153,4 +157,12 @@ fn operations(
         writeln!(out, "{key}\t{seq}\t{}\t{value}", kind_name(op.kind))
     });
     Ok(lines)
+}
+
+fn items(
+    out: &mut dyn Write,
+    record: &lsm_wal::Record<'_>,
+) -> Result<io::Result<()>, lsm_wal::Refused> {
+    let items = (record.first_seq..).zip(lsm_wal::list_items(record)?);
+    Ok(items.into_iter().try_for_each(|(seq, item)| writeln!(out, "{seq}\t{}", shown(item))))
 }

@@ -3,7 +3,7 @@
 //! For each table of the set (`golden_set`) there are the table, its filter if it has one, and a
 //! listing of what it holds: a line for each entry, `key seq kind value`, keys and values in hex,
 //! `-` for an empty one, `xxh3:<16 digits>:<length>` for one of more than 256 bytes. Beside them
-//! stands a whole store (`golden_store`).
+//! stand logs (`golden_log`) and a whole store (`golden_store`).
 //!
 //! A check writes the set again and compares bytes; and it reads the committed files and compares
 //! what they hold. Compressed blocks and the store are compared by what they hold alone.
@@ -17,7 +17,7 @@ use lsm_sstable::{Kind, RunReader, RunWriter, problems};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::golden_set::{self, Golden, Row};
-use super::{golden_store, text};
+use super::{golden_log, golden_store, text};
 use crate::Finding;
 
 /// Where the golden files are.
@@ -107,6 +107,9 @@ pub(super) fn check(root: &Path) -> Vec<Finding> {
     for golden in golden_set::set() {
         findings.extend(holds(root, &golden).err());
     }
+    for one in wanted.iter().filter(|one| one.file.ends_with(".log")) {
+        findings.extend(log_holds(root, one, &wanted).err());
+    }
     findings.extend(golden_store::check(root));
     findings.extend(unknown(root, &wanted));
     findings
@@ -124,7 +127,7 @@ fn unknown(root: &Path, wanted: &[Wanted]) -> Vec<Finding> {
     let names = listed.map(|entry| format!("{DIR}/{}", entry.file_name().to_string_lossy()));
     let mut strays: Vec<String> = names.filter(|name| !known.contains(name)).collect();
     strays.sort();
-    let remedy = "remove it, or add it to xtask/src/format/golden_set.rs";
+    let remedy = "remove it, or add it to xtask/src/format/golden_set.rs or golden_log.rs";
     strays
         .into_iter()
         .map(|file| Finding::new(file, 0, "golden files", "another", remedy))
@@ -144,6 +147,14 @@ fn wanted() -> Result<Vec<Wanted>, Finding> {
         wanted.push(Wanted { file: name.clone(), bytes: made.table, listing: held_by });
         wanted.extend(made.filter.map(|filter| file(format!("{name}.bloom"), filter)));
         wanted.push(file(listing_name(&golden), listing.into_bytes()));
+    }
+    for golden in golden_log::set()
+        .map_err(|error| Finding::new(DIR, 0, "golden logs that can be written", error, REMEDY))?
+    {
+        let name = format!("{DIR}/{}", golden.name);
+        wanted.push(Wanted { file: format!("{name}.log"), bytes: golden.bytes, listing: None });
+        let (file, bytes) = (format!("{name}.txt"), golden.listing.into_bytes());
+        wanted.push(Wanted { file, bytes, listing: None });
     }
     let listing = golden_store::listing().into_bytes();
     let file = format!("{DIR}/{}.txt", golden_store::DIR);
@@ -200,6 +211,21 @@ fn holds(root: &Path, golden: &Golden) -> Result<(), Finding> {
     Ok(())
 }
 
+/// The committed log holds what its listing says.
+fn log_holds(root: &Path, log: &Wanted, wanted: &[Wanted]) -> Result<(), Finding> {
+    // That it is missing is said elsewhere.
+    let Ok(bytes) = fs::read(root.join(&log.file)) else { return Ok(()) };
+    let found = golden_log::read(&bytes)
+        .map_err(|error| Finding::new(&log.file, 0, "a sound log", error, REMEDY))?;
+    let name = log.file.replace(".log", ".txt");
+    let listing = wanted.iter().find(|one| one.file == name);
+    if listing.is_some_and(|listing| listing.bytes == found.as_bytes()) {
+        return Ok(());
+    }
+    let found = format!("something else: {found}");
+    Err(Finding::new(&log.file, 0, "what its listing says", found, REMEDY))
+}
+
 /// What a table holds, as a listing; or what is wrong with it.
 fn read(bytes: &[u8]) -> Result<String, String> {
     if let Some(problem) = problems(bytes).first() {
@@ -222,7 +248,7 @@ fn listing<'a>(entries: impl Iterator<Item = lsm_sstable::Entry<'a>>) -> String 
     out
 }
 
-fn line(out: &mut String, key: &[u8], seq: u64, kind: Kind, value: &[u8]) {
+pub(super) fn line(out: &mut String, key: &[u8], seq: u64, kind: Kind, value: &[u8]) {
     let kind = match kind {
         Kind::Delete => "delete",
         Kind::Put => "put",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lsm_types::{BatchError, BatchOps, KindError, Op, decode};
 use lsm_vfs::File;
-use lsm_wal::{LiveLog, LogError, Record, Refused, replay};
+use lsm_wal::{LiveLog, LogError, Record, Refused, list_items, replay, replay_lists};
 
 use super::fault::{Checked, Class, Fault};
 use super::file::Kind;
@@ -22,6 +22,8 @@ pub(super) const RECORD_HEADER: u64 = 8 + 56;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Says {
     pub(super) version: u16,
+    /// Its bodies are lists of byte strings, not batches.
+    pub(super) lists: bool,
     pub(super) store: [u8; 16],
     pub(super) slot: u64,
     /// The number of the log, in its first record.
@@ -34,10 +36,11 @@ impl Says {
         let header = || {
             let mut input = bytes.get(8..)?;
             let version = decode::u16(&mut input)?;
-            // Features and zeros.
-            decode::array::<6>(&mut input)?;
+            let lists = decode::u16(&mut input)? == 1;
+            decode::array::<4>(&mut input)?;
             let store = decode::array(&mut input)?;
-            Some(Self { version, store, slot: decode::u64(&mut input)?, log: 0, first_seq: 0 })
+            let slot = decode::u64(&mut input)?;
+            Some(Self { version, lists, store, slot, log: 0, first_seq: 0 })
         };
         let record = || {
             // Behind the frame and the checksum: tag; version, flags and store tag.
@@ -59,12 +62,18 @@ pub(super) fn records(
 ) -> Result<u64, LogError> {
     let live = [LiveLog { log: says.log, slot: says.slot, file }];
     let mut offset = FIRST_RECORD;
-    let done = replay(&live, says.store, says.first_seq.saturating_sub(1), |_, record| {
+    let visit = |_: usize, record: &Record<'_>| {
         visit(offset, record)?;
         offset += RECORD_HEADER + record.body.len() as u64;
         Ok(())
-    })?;
-    Ok(done.cut_bytes)
+    };
+    let before = says.first_seq.saturating_sub(1);
+    let replayed = if says.lists {
+        replay_lists(&live, says.store, before, visit)
+    } else {
+        replay(&live, says.store, before, visit)
+    };
+    Ok(replayed?.cut_bytes)
 }
 
 /// The operations of a record, all of them or why there are none.
@@ -88,7 +97,8 @@ pub(super) fn checked(path: &Path, bytes: u64) -> Checked {
 pub(super) fn check_alone(path: &Path, file: Arc<dyn File>, says: Says) -> (u64, Vec<Fault>) {
     let mut entries = 0;
     let read = records(file, says, &mut |_, record| {
-        entries += operations(record)?.len() as u64;
+        let found = if says.lists { list_items(record)?.len() } else { operations(record)?.len() };
+        entries += found as u64;
         Ok(())
     });
     let faults = match read {

@@ -4,8 +4,8 @@
 //!    `table`, `filter`, `manifest` and `log` look into one file each, `store` holds files against
 //!    their manifest, `print` words it;
 //! 2. `dump` - what a file says, with `dump_table` and `dump_store`;
-//! 3. `golden` - files of each frozen version, with `golden_set` and `golden_store`;
-//! 4. `hash` - the line that binds the page of the format to the code;
+//! 3. `golden` - files of each frozen version, with `golden_set`, `golden_log` and `golden_store`;
+//! 4. `hash` - the line that binds the page of a format to the code;
 //! 5. `reader` - the reader in Python against the golden files.
 //!
 //! `file` and `text` serve them all: which file is what, and bytes as a person reads them.
@@ -18,6 +18,7 @@ mod fault;
 mod file;
 mod filter;
 mod golden;
+mod golden_log;
 mod golden_set;
 mod golden_store;
 mod hash;
@@ -70,9 +71,9 @@ pub enum Command {
         #[arg(long, conflicts_with = "check")]
         replace: bool,
     },
-    /// Let docs/reader.py list the golden tables, and compare.
+    /// Let docs/reader.py list the golden tables and logs, and compare.
     Reader,
-    /// Write the hash of the code that decides the bytes to docs/SSTABLE_FORMAT.md.
+    /// Write the hash of the code that decides the bytes to the page of each frozen format.
     Hash {
         /// Write nothing; fail if the line is not that of the code.
         #[arg(long)]
@@ -191,7 +192,7 @@ pub fn check_golden(root: &Path) -> Vec<Finding> {
     golden::check(root)
 }
 
-/// Holds the page of the format to the code.
+/// Holds the pages of the formats to the code.
 #[must_use]
 pub fn check_hash(root: &Path) -> Vec<Finding> {
     hash::check(root).err().into_iter().collect()

@@ -1,5 +1,5 @@
-//! The proof of the page: `docs/reader.py`, which was written from docs/SSTABLE_FORMAT.md alone,
-//! lists of the golden tables what their listings say.
+//! The proof of the pages: `docs/reader.py`, which was written from docs/SSTABLE_FORMAT.md and
+//! docs/WAL_FORMAT.md alone, lists of the golden tables and logs what their listings say.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::{Finding, Result, files};
 
 const READER: &str = "docs/reader.py";
 
-/// Every golden table that the reader in Python lists in another way, or does not read.
+/// Every golden table or log that the reader in Python lists in another way, or does not read.
 pub(super) fn check(root: &Path) -> Vec<Finding> {
     let tables = match tables(root) {
         Ok(tables) if tables.is_empty() => {
@@ -30,7 +30,7 @@ fn tables(root: &Path) -> Result<Vec<PathBuf>> {
     let mut tables = Vec::new();
     for entry in fs::read_dir(root.join(DIR)).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "sst") {
+        if path.extension().is_some_and(|extension| extension == "sst" || extension == "log") {
             tables.push(path);
         }
     }
@@ -39,6 +39,7 @@ fn tables(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn compare(root: &Path, table: &Path) -> Result<()> {
+    let file = format!("{DIR}/{}", table.file_name().unwrap_or_default().display());
     let name = format!("{DIR}/{}", table.file_stem().unwrap_or_default().display());
     let listing = files::read(root, &format!("{name}.txt"))?;
     let mut command = Command::new("python3");
@@ -51,11 +52,11 @@ fn compare(root: &Path, table: &Path) -> Result<()> {
         let remedy = "install Python 3.10 or later; nothing else is needed";
         Finding::new(READER, 0, "a program `python3`", error.to_string(), remedy)
     })?;
-    let remedy = "page, reader and codec must agree: docs/SSTABLE_FORMAT.md says what is right";
+    let remedy = "page, reader and codec must agree: the page says what is right";
     if !output.status.success() {
         let found = String::from_utf8_lossy(&output.stderr);
         let found = format!("{}: {}", output.status, found.trim());
-        return Err(Finding::new(format!("{name}.sst"), 0, "a table that is read", found, remedy));
+        return Err(Finding::new(file, 0, "a file that is read", found, remedy));
     }
     let listed = String::from_utf8_lossy(&output.stdout);
     let differs = |(at, (a, b)): (usize, (&str, &str))| (a != b).then_some(at + 1);

@@ -138,3 +138,22 @@ fn s27_a_long_tail_of_zeros_is_an_end() {
     let (done, _) = replay_all(&*dir, &[1, 2]).unwrap();
     assert_eq!((done.last_seq, done.cut_bytes), (14, 0));
 }
+
+/// The frame of the example in docs/WAL_FORMAT.md.
+const EXAMPLE: &str = "693743b1 3d000000 e5e5c7398dc58ceb 4c524543 0100 0000 0000000000000000 \
+    0200000000000000 0100000000000000 01000000 05000000 0000000000000000 02 016b 0176";
+
+#[test]
+fn the_example_of_the_page_is_what_is_written() {
+    let disk = lsm_testkit::SimDisk::new(1);
+    let dir = open(&disk, std::path::Path::new("store"));
+    let slot = lsm_wal::create_slot(&*dir, &name(1), [0; 16], 1).unwrap();
+    let mut writer = lsm_wal::LogWriter::start(slot, [0; 16], 2).unwrap();
+    writer.append(stamp(1, 1, 0), &[b"\x02\x01k", b"\x01v"]).unwrap();
+    let bytes = crate::support::bytes(&disk, 1);
+    let hex: String = bytes[512..512 + 69].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, EXAMPLE.replace(' ', ""));
+    let header: String = bytes[..48].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(header.starts_with("4c534d57414c4f47") && header.ends_with("51dabd7bcd2f4479"));
+    assert!(bytes[48..512].iter().all(|byte| *byte == 0));
+}

@@ -1,0 +1,115 @@
+//! A log by itself against a model, over crashes, opened again and again.
+
+use std::path::Path;
+
+use lsm_testkit::{Crash, Rng, SimDisk};
+use lsm_wal::{Log, LogOptions};
+
+use crate::support::PATH;
+
+const OPTIONS: LogOptions = LogOptions { slot_bytes: 700 };
+
+/// How far things had come after so many events.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    events: usize,
+    acknowledged: u64,
+    begun: u64,
+    released: u64,
+}
+
+/// Opens the log and checks it: without gaps, from behind what was let go at the
+/// latest up to all that was acknowledged at least. Gives what is there beyond that.
+fn open(disk: &SimDisk, moment: &Moment, model: &[Vec<u8>], what: &str) -> (Log, u64) {
+    let mut seen: Vec<(u64, Vec<u8>)> = Vec::new();
+    let log = Log::open_on(disk, PATH, OPTIONS, |seq, bytes| {
+        seen.push((seq, bytes.to_vec()));
+        Ok(())
+    })
+    .unwrap_or_else(|error| panic!("{what}: {error}"));
+    let last = log.last_seq();
+    assert!((moment.acknowledged..=moment.begun).contains(&last), "{what}: {last}, {moment:?}");
+    let first = seen.first().map_or(last + 1, |(seq, _)| *seq);
+    assert!(first <= moment.released + 1 || seen.is_empty(), "{what}: from {first}");
+    assert!(seen.iter().map(|(seq, _)| *seq).eq(first..=last), "{what}");
+    for (seq, bytes) in &seen {
+        assert!(model[*seq as usize - 1] == *bytes, "{what}: number {seq}");
+    }
+    (log, last)
+}
+
+fn run(seed: u64) {
+    let mut rng = Rng::new(seed);
+    let mut disk = SimDisk::new(seed);
+    let mut model: Vec<Vec<u8>> = Vec::new();
+    let mut now = Moment { events: 0, acknowledged: 0, begun: 0, released: 0 };
+    for life in 0..6 {
+        let what = format!("seed {seed}, life {life}");
+        let (log, last) = open(&disk, &now, &model, &what);
+        model.truncate(last as usize);
+        // It was synced when it was opened.
+        (now.acknowledged, now.begun) = (last, last);
+        let opened = disk.events();
+        let mut moments = vec![Moment { events: opened, ..now }];
+        for _ in 0..40 {
+            let bytes: Vec<u8> = (0..rng.below(200)).map(|_| rng.next_u64() as u8).collect();
+            let durable = rng.one_in(3);
+            let kind = rng.below(12);
+            match kind {
+                0 => log.sync().unwrap(),
+                1 => {
+                    now.released = rng.below(now.acknowledged + 1).max(now.released);
+                    moments.push(Moment { events: disk.events(), ..now });
+                    log.release(now.released).unwrap();
+                }
+                _ => {
+                    model.push(bytes.clone());
+                    now.begun += 1;
+                    moments.push(Moment { events: disk.events(), ..now });
+                    let append = if durable { Log::append } else { Log::append_unsynced };
+                    assert_eq!(append(&log, &bytes).unwrap(), now.begun);
+                }
+            }
+            now.acknowledged = log.durable_seq().max(now.acknowledged);
+            moments.push(Moment { events: disk.events(), ..now });
+        }
+        drop(log);
+        let at = opened + rng.below((disk.events() - opened) as u64 + 1) as usize;
+        let past = moments.iter().take_while(|moment| moment.events <= at);
+        now = *past.last().unwrap();
+        let how = match rng.below(8) {
+            0 => Crash::Kill,
+            1 => Crash::LoseAll,
+            2 => Crash::LengthsOnly,
+            3 => Crash::NamesOnly,
+            4 => Crash::BytesOnly,
+            _ => Crash::Random(rng.next_u64()),
+        };
+        disk = disk.crash(at, how);
+    }
+}
+
+#[test]
+fn s01_to_s08_a_log_survives_crash_after_crash() {
+    (0..150).for_each(run);
+}
+
+#[test]
+fn s01_s02_a_crash_while_the_first_slot_is_made_leaves_a_log_that_opens() {
+    let first = SimDisk::new(1);
+    drop(Log::open_on(&first, PATH, OPTIONS, |_, _| Ok(())).unwrap());
+    for at in 0..=first.events() {
+        for how in [
+            Crash::Kill,
+            Crash::LoseAll,
+            Crash::NamesOnly,
+            Crash::LengthsOnly,
+            Crash::Random(at as u64),
+        ] {
+            let disk = first.crash(at, how);
+            let log = Log::open_on(&disk, PATH, OPTIONS, |_, _| Ok(())).unwrap();
+            assert_eq!(log.append(b"one").unwrap(), 1, "{how:?} at {at}");
+            assert_eq!(disk.contents(Path::new(PATH)).len(), 1);
+        }
+    }
+}
