@@ -77,7 +77,10 @@ pub const VALGRIND: Instrument = Instrument {
             "--lib",
             "--config",
             "target.'cfg(unix)'.runner = ['valgrind', '--quiet', '--error-exitcode=1', \
-             '--leak-check=full', '--errors-for-leak-kinds=definite', '--fair-sched=yes']",
+             '--leak-check=full', '--show-leak-kinds=definite', \
+             '--errors-for-leak-kinds=definite', '--fair-sched=yes']",
+            "--",
+            "--test-threads=1",
         ],
         env: &[LESS],
     }],
