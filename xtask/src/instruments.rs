@@ -1,4 +1,4 @@
-//! Tests under instruments: loom, valgrind, Miri, ThreadSanitizer.
+//! Tests under instruments: loom, shuttle, valgrind, Miri, ThreadSanitizer.
 //!
 //! Each instrument is data: what it needs beside the toolchain that runs us, and its steps. What is
 //! not there is told, and the run is a success: the project asks for a stable toolchain and nothing
@@ -42,7 +42,7 @@ pub const LOOM: Instrument = Instrument {
     name: "loom",
     needs: None,
     steps: &[Step {
-        name: "models of the memtable",
+        name: "models of the memtable, the group and the view",
         program: "cargo",
         args: &[
             "test",
@@ -51,10 +51,37 @@ pub const LOOM: Instrument = Instrument {
             "target/loom",
             "-p",
             "lsm-memtable",
+            "-p",
+            "lsm-group",
+            "-p",
+            "lsm-engine",
             "--lib",
             "models",
         ],
         env: &[("RUSTFLAGS", "--cfg loom")],
+    }],
+};
+
+/// The engine on the simulated disk, its threads in orders chosen at random.
+pub const SHUTTLE: Instrument = Instrument {
+    name: "shuttle",
+    needs: None,
+    steps: &[Step {
+        name: "orders of the engine's threads",
+        program: "cargo",
+        args: &[
+            "test",
+            "--release",
+            "--target-dir",
+            "target/shuttle",
+            "-p",
+            "lsm-engine",
+            "--features",
+            "durability,bloom",
+            "--test",
+            "shuttle",
+        ],
+        env: &[("RUSTFLAGS", "--cfg shuttle")],
     }],
 };
 

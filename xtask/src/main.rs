@@ -48,8 +48,10 @@ enum Task {
     Format(format::Command),
     /// Fuzz the readers of all formats: needs cargo-fuzz.
     Fuzz(fuzz::Arguments),
-    /// Run the memtable's models: all orders of the steps of two threads.
+    /// Run the models of memtable, group and view: all orders of their threads' steps.
     Loom,
+    /// Run the engine on the simulated disk, its threads in orders chosen at random.
+    Shuttle,
     /// Run the memtable's tests under memcheck; skipped where there is no valgrind.
     Valgrind,
     /// Run the memtable's and the filter's tests under Miri; skipped without a nightly toolchain
@@ -140,6 +142,7 @@ fn main() -> ExitCode {
         },
         Task::Format(command) => return run_format(&root, command),
         Task::Loom => instruments::run(&root, &instruments::LOOM),
+        Task::Shuttle => instruments::run(&root, &instruments::SHUTTLE),
         Task::Valgrind => instruments::run(&root, &instruments::VALGRIND),
         Task::Miri => instruments::run(&root, &instruments::MIRI),
         Task::Tsan => instruments::run(&root, &instruments::TSAN),

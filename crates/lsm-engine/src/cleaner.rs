@@ -5,11 +5,13 @@
 //! the next open collects them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
 
 use lsm_vfs::{Dir, File, Map, Name};
 
+use crate::sync::mpsc::{Receiver, Sender};
+
 /// What the cleaner is told.
+#[derive(Debug)]
 pub(crate) enum Garbage {
     /// Remove these names, then let go of the file and its mapping.
     Remove { names: Vec<Name>, file: Option<Arc<dyn File>>, map: Option<Map> },

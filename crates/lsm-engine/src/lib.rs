@@ -20,7 +20,7 @@
 //! 4. `making`: the next log's number, until the manifest names it (`durability`).
 //! 5. `installer`: the manifest; held over its syncs, never by a reader.
 //! 6. `logs`: spare logs and free slots, for a few instructions (`durability`).
-//! 7. `swap`: a few instructions, to replace the view.
+//! 7. That of `view`: a few instructions, to replace the view.
 //! 8. `work`: what workers and waiters tell each other; nothing is taken under it.
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,7 @@ mod buffer;
 mod cleaner;
 mod close;
 mod compact;
+mod current;
 mod error;
 mod flush;
 mod install;
@@ -43,6 +44,7 @@ mod scan;
 mod shared;
 mod source;
 mod stats;
+mod sync;
 mod table;
 mod throttle;
 mod view;

@@ -11,13 +11,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
 
 use lsm_block_cache::BlockCache;
 use lsm_manifest::{Edit, EditOp, Recovered, Version, recover};
 use lsm_types::{Batch, Kind, LogNo, Op, StoreId};
 use lsm_vfs::{Entry, EntryKind, File, Fs, Name, RealFs, read_whole};
-use parking_lot::Mutex;
 
 use crate::buffer::{Buffer, BufferId};
 use crate::close::Threads;
@@ -27,6 +25,7 @@ use crate::recover::{Replay, replay};
 use crate::scan::{Scan, ScanRange};
 use crate::shared::{Disk, Shared, Start};
 use crate::stats::Stats;
+use crate::sync::{Mutex, mpsc};
 use crate::table::Table;
 use crate::view::{Tables, View};
 use crate::work::{self, Job};

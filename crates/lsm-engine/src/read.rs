@@ -12,10 +12,7 @@ use crate::shared::Shared;
 impl Shared {
     /// The value of `key`, if it has one.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        // This order matters: what the view holds beside the active memtable is
-        // older than any number loaded after it.
-        let view = self.view.load();
-        let snapshot = self.published();
+        let (view, snapshot) = self.view.snapshot();
         let hash = lsm_sstable::hash(key);
         for buffer in view.buffers() {
             if let Some(found) = buffer.memtable.get_hashed(key, hash, snapshot) {

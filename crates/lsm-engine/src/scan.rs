@@ -80,9 +80,7 @@ impl Shared {
         if range.is_empty() {
             return Ok(scan);
         }
-        // View first, number second, as in `read`.
-        let view = self.view.load_full();
-        let snapshot = self.published();
+        let (view, snapshot) = self.view.snapshot();
         let merge = Merge::forward(view.sources(), InternalKey::first_of(&range.start))?;
         let mut rows = Newest::new(merge, snapshot);
         while let Some(entry) = rows.next()? {

@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use lsm_block_cache::BlockCache;
 use lsm_types::{SeqNo, StoreId};
 use lsm_vfs::{Dir, Fs};
-use parking_lot::{Condvar, Mutex};
 
 use crate::cleaner::Cleaner;
+use crate::current::Current;
 use crate::install::Installer;
+use crate::sync::{Condvar, Mutex};
 use crate::throttle::Throttle;
 use crate::view::View;
 use crate::work::Work;
@@ -32,9 +32,7 @@ pub(crate) struct Disk {
 pub(crate) struct Shared {
     pub(crate) disk: Disk,
     pub(crate) store: StoreId,
-    pub(crate) view: ArcSwap<View>,
-    /// The last write that readers may see.
-    published: AtomicU64,
+    pub(crate) view: Current<View>,
     pub(crate) group: WriteGroup,
     pub(crate) throttle: Throttle,
     pub(crate) writer: Mutex<Writer>,
@@ -48,7 +46,6 @@ pub(crate) struct Shared {
     #[cfg(feature = "durability")]
     pub(crate) logs: Mutex<crate::log::Logs>,
     pub(crate) installer: Mutex<Installer>,
-    pub(crate) swap: Mutex<()>,
     pub(crate) work: Mutex<Work>,
     pub(crate) changed: Condvar,
     /// Why no write is taken any more.
@@ -80,8 +77,7 @@ impl Shared {
         Self {
             store: start.installer.store(),
             disk: start.disk,
-            view: ArcSwap::from_pointee(start.view),
-            published: AtomicU64::new(start.last_seq.get()),
+            view: Current::new(start.view, start.last_seq),
             group: new_group(),
             throttle: Throttle::new(),
             writer: Mutex::new(Writer::new(start.last_seq, start.next_buffer)),
@@ -95,7 +91,6 @@ impl Shared {
             #[cfg(feature = "durability")]
             logs: Mutex::default(),
             installer: Mutex::new(start.installer),
-            swap: Mutex::new(()),
             work: Mutex::new(Work::default()),
             changed: Condvar::new(),
             refused: OnceLock::new(),
@@ -104,22 +99,13 @@ impl Shared {
         }
     }
 
-    /// The number that goes with a view taken before.
-    pub(crate) fn published(&self) -> SeqNo {
-        SeqNo::new(self.published.load(Ordering::Acquire)).unwrap_or(SeqNo::MAX)
-    }
-
-    /// Shows readers everything up to `seq`.
-    pub(crate) fn publish(&self, seq: SeqNo) {
-        self.published.store(seq.get(), Ordering::Release);
-    }
-
     /// Replaces the view by one made from the view in force.
     pub(crate) fn replace_view(&self, make: impl FnOnce(&View) -> View) {
-        let _swap = self.swap.lock();
-        let next = make(&self.view.load());
-        self.throttle.set_for(&next, self.disk.options.compaction_trigger);
-        self.view.store(Arc::new(next));
+        self.view.replace(|view| {
+            let next = make(view);
+            self.throttle.set_for(&next, self.disk.options.compaction_trigger);
+            next
+        });
     }
 
     /// Takes no write from now on: what is durable is unknown until the next open.
@@ -159,8 +145,9 @@ impl Shared {
 
     /// Tells the workers to end.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
         let mut work = self.work.lock();
+        // Under the lock: a merge that gives up finds that it is time to end.
+        self.stopping.store(true, Ordering::Relaxed);
         work.stop = true;
         self.changed.notify_all();
     }

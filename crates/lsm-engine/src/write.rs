@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 use lsm_group::{Group, Lead, Member, Turn};
 use lsm_types::{Batch, BatchError, Kind, Op, SeqNo};
-use parking_lot::MutexGuard;
 
 use crate::buffer::{Buffer, BufferId};
 use crate::shared::Shared;
+use crate::sync::MutexGuard;
 use crate::view::View;
 use crate::{Error, Result};
 
@@ -253,7 +253,7 @@ impl Shared {
         writer.applying = false;
         writer.last_seq = last;
         active.set_last_seq(last);
-        self.publish(last);
+        self.view.publish(last);
         Ok(())
     }
 

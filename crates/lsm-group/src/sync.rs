@@ -1,13 +1,16 @@
-//! Locks and atomics: those of `std`, or loom's where the models run.
-
-#[cfg(all(loom, test))]
-pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic::AtomicBool};
-#[cfg(not(all(loom, test)))]
-pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic::AtomicBool};
+//! Locks and atomics: those of `std`, or loom's where the models run, or shuttle's where
+//! it drives the engine.
 
 use std::sync::PoisonError;
 pub(crate) use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+#[cfg(all(loom, test))]
+pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic::AtomicBool};
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard, atomic::AtomicBool};
+#[cfg(not(any(shuttle, all(loom, test))))]
+pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic::AtomicBool};
 
 /// Takes a lock. What the locks of this crate guard is whole between any two
 /// statements, so a panic under one leaves nothing half done.
@@ -21,7 +24,7 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
 }
 
 /// Sleeps while `holds`, at most `patience`.
-#[cfg(not(all(loom, test)))]
+#[cfg(not(any(shuttle, all(loom, test))))]
 pub(crate) fn wait_for<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,
@@ -31,8 +34,8 @@ pub(crate) fn wait_for<'a, T>(
     condvar.wait_timeout_while(guard, patience, holds).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Loom knows no time: all patience is over at once.
-#[cfg(all(loom, test))]
+/// The checkers know no time: all patience is over at once.
+#[cfg(any(shuttle, all(loom, test)))]
 pub(crate) fn wait_for<'a, T>(
     _: &Condvar,
     guard: MutexGuard<'a, T>,
@@ -44,8 +47,10 @@ pub(crate) fn wait_for<'a, T>(
 
 /// Between two looks at something that will change soon.
 pub(crate) fn pause() {
-    #[cfg(not(all(loom, test)))]
+    #[cfg(not(any(shuttle, all(loom, test))))]
     std::hint::spin_loop();
+    #[cfg(shuttle)]
+    shuttle::thread::yield_now();
     #[cfg(all(loom, test))]
     loom::thread::yield_now();
 }

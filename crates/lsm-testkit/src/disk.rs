@@ -10,6 +10,7 @@
 //! a directory's name changes may be lost one by one but keep their order.
 
 mod image;
+mod threads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,9 +19,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lsm_vfs::{Dir, Entry, EntryKind, Error, File, Fs, Map, Name, RealFs, Result, Task, Thread};
+use lsm_vfs::{Dir, Entry, EntryKind, Error, File, Fs, Map, Name, Result, Task, Thread};
 
 use self::image::Image;
+use self::threads::{Running, spawn};
 use crate::Rng;
 
 type Inode = usize;
@@ -332,23 +334,7 @@ impl Fs for SimDisk {
             task();
             drop(running);
         });
-        RealFs.spawn(name, task)
-    }
-}
-
-/// Counts a thread for as long as it runs.
-struct Running(Arc<AtomicUsize>);
-
-impl Running {
-    fn new(threads: &Arc<AtomicUsize>) -> Self {
-        threads.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(threads))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        spawn(name, task)
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn check(layers: &[Layer], member: &Member, manifest: &Manifest) -> V
     };
     let mut findings = Vec::new();
     for edge in &member.edges {
-        if edge.to == EVERYWHERE || layer.uses.contains(&edge.to.as_str()) {
+        if EVERYWHERE.contains(&edge.to.as_str()) || layer.uses.contains(&edge.to.as_str()) {
             continue;
         }
         match layer.gated.iter().find(|(to, _)| *to == edge.to) {
@@ -26,7 +26,7 @@ pub(super) fn check(layers: &[Layer], member: &Member, manifest: &Manifest) -> V
 fn forbidden(layer: &Layer, member: &Member, edge: &Edge, manifest: &Manifest) -> Finding {
     let mut allowed: Vec<&str> = layer.uses.to_vec();
     allowed.extend(layer.gated.iter().map(|(to, _)| *to));
-    allowed.push(EVERYWHERE);
+    allowed.extend(EVERYWHERE);
     Finding::new(
         &manifest.file,
         manifest.line_of_dependency(&edge.key),
