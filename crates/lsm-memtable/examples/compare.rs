@@ -303,6 +303,10 @@ fn shuffled(mut keys: Vec<Vec<u8>>, seed: u64) -> Vec<Vec<u8>> {
     for left in (1..keys.len()).rev() {
         keys.swap(left, rng.below(left + 1));
     }
+    in_memory_order(&keys)
+}
+
+fn in_memory_order(keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
     keys.iter().map(|key| key.to_vec()).collect()
 }
 
@@ -323,6 +327,7 @@ impl Keys {
         let asked = shuffled(sorted.clone(), 2);
         let mut missing: Vec<_> = (0..count as u64).map(|n| shape.key(2 * n + 1)).collect();
         missing.retain(|key| sorted.binary_search(key).is_err());
+        let sorted = in_memory_order(&sorted);
         Self { sorted, random, asked, missing: shuffled(missing, 3) }
     }
 

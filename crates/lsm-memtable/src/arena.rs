@@ -22,7 +22,7 @@
 //! may be taken for a [`Place`]: what is found there are bytes that were written
 //! before, checked like those of a file. That is all that memory safety rests on;
 //! no other module of this crate can break it.
-#![expect(unsafe_code, reason = "bytes are written while others are being read")]
+#![expect(unsafe_code, reason = "bytes are written while others are read; zeros cost nothing")]
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -33,7 +33,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use lsm_types::{Entry, Kind, SeqNo};
 
 use crate::roll::Roll;
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Tracked, lock, raise};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Tracked, lock, raise};
 
 const WORD_BYTES: usize = size_of::<u64>();
 /// Words that every entry begins with.
@@ -229,6 +229,24 @@ fn bytes_of(words: &[u64]) -> &[u8] {
     // SAFETY: initialized words are `WORD_BYTES` times as many initialized bytes, which
     // need no alignment and are borrowed for as long.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), size_of_val(words)) }
+}
+
+/// So many zeros as the system gives them: pages that are never used take no memory.
+#[cfg(not(all(loom, test)))]
+pub(crate) fn zeros(count: usize) -> Box<[AtomicU64]> {
+    let zeros = vec![0_u64; count].into_boxed_slice();
+    if align_of::<AtomicU64>() != align_of::<u64>() {
+        return zeros.into_iter().map(AtomicU64::new).collect();
+    }
+    // SAFETY: the pointer comes from a box and is given to one box. `AtomicU64` has the
+    // size and the bits of `u64`, always, and its alignment, as was just compared: it is
+    // the same allocation, of the same layout.
+    unsafe { Box::from_raw(Box::into_raw(zeros) as *mut [AtomicU64]) }
+}
+
+#[cfg(all(loom, test))]
+pub(crate) fn zeros(count: usize) -> Box<[AtomicU64]> {
+    (0..count).map(|_| AtomicU64::new(0)).collect()
 }
 
 #[inline]

@@ -23,7 +23,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::arena::Place;
+use crate::arena::{Place, zeros};
 use crate::roll::Roll;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, raise};
 
@@ -51,9 +51,7 @@ pub(crate) struct Table {
 
 impl Table {
     fn new(homes: usize) -> Self {
-        // Zeros as the system gives them: what is never used takes no memory.
-        let slots = vec![0; homes + WINDOW].into_iter().map(AtomicU64::new).collect();
-        Self { homes, slots }
+        Self { homes, slots: zeros(homes + WINDOW) }
     }
 
     fn home(&self, tag: u64) -> usize {

@@ -112,7 +112,8 @@ impl Memtable {
 
     /// An empty buffer, for about so many bytes of keys and values. It takes more if it
     /// is given more; but then, or where entries are smaller than 100 bytes, its index
-    /// has to grow on the way.
+    /// has to grow on the way. At most 8 MiB are set aside for the index beforehand, and
+    /// take memory only as they are used.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
