@@ -149,7 +149,11 @@ impl Step {
     pub fn command_line(&self) -> String {
         let env = self.env.iter().map(|(name, value)| format!("{name}=\"{value}\""));
         let words = [self.program].into_iter().chain(self.args.iter().copied());
-        env.chain(words.map(str::to_owned)).collect::<Vec<_>>().join(" ")
+        let quoted = |word: &str| match word.contains(' ') {
+            true => format!("\"{word}\""),
+            false => word.to_owned(),
+        };
+        env.chain(words.map(quoted)).collect::<Vec<_>>().join(" ")
     }
 
     fn run(&self, root: &Path) -> Result<()> {
