@@ -103,7 +103,7 @@ impl Shared {
     pub(crate) fn replace_view(&self, make: impl FnOnce(&View) -> View) {
         self.view.replace(|view| {
             let next = make(view);
-            self.throttle.set_for(&next, self.disk.options.compaction_trigger);
+            self.throttle.set_for(&next, &self.disk.options);
             next
         });
     }

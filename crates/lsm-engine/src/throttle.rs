@@ -8,7 +8,9 @@
 //!
 //! # Invariants
 //!
-//! * Below half of a limit nobody owes anything, and a write reads one number.
+//! * Below half of a limit nobody owes anything, and a write reads two numbers. The
+//!   limits are those at which writers stop: for memory, four full memtables beside the
+//!   active one.
 //! * At a limit a byte owes twice what the background was last measured to take for it.
 //! * What a sleep took longer than it should is paid back.
 
@@ -17,6 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::Options;
 use crate::shared::Shared;
 use crate::view::View;
 use crate::work::{MAX_FROZEN, RUNS_PER_TRIGGER};
@@ -28,6 +31,8 @@ const LONGEST_SLEEP_NS: u64 = 1_000_000;
 const MOST_OWED_NS: u64 = 20_000_000;
 /// The pace before anything was measured: 200 MB/s.
 const FIRST_PACE_NS_PER_KIB: u64 = 5_000;
+/// What a memtable takes however small its capacity is.
+const LEAST_MEMTABLE_BYTES: usize = 256 << 10;
 /// A measured pace counts for so much of the next estimate: one part of four.
 const NEW_PART: u64 = 4;
 
@@ -53,8 +58,11 @@ impl fmt::Display for SlowReason {
 /// What writers owe, and what they have paid.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    /// What a KiB owes now: nanoseconds, times two, plus one where merging is why.
-    toll: AtomicU64,
+    /// What a KiB owes now for memory and for runs, in nanoseconds.
+    memory_toll: AtomicU64,
+    merge_toll: AtomicU64,
+    /// What the frozen memtables take.
+    frozen_bytes: AtomicU64,
     owed_ns: AtomicU64,
     slept_ns: AtomicU64,
     stopped_ns: AtomicU64,
@@ -65,7 +73,9 @@ pub(crate) struct Throttle {
 impl Throttle {
     pub(crate) fn new() -> Self {
         Self {
-            toll: AtomicU64::new(0),
+            memory_toll: AtomicU64::new(0),
+            merge_toll: AtomicU64::new(0),
+            frozen_bytes: AtomicU64::new(0),
             owed_ns: AtomicU64::new(0),
             slept_ns: AtomicU64::new(0),
             stopped_ns: AtomicU64::new(0),
@@ -87,21 +97,35 @@ impl Throttle {
         pace.store(next, Relaxed);
     }
 
-    /// Sets the toll for a view: by how much its frozen memtables and its runs are
-    /// above half of their limits.
-    pub(crate) fn set_for(&self, view: &View, trigger: usize) {
-        let flush = toll(view.frozen.len(), MAX_FROZEN, self.flush_ns_per_kib.load(Relaxed));
-        let most_runs = trigger.saturating_mul(RUNS_PER_TRIGGER);
+    /// Sets the tolls for a new view.
+    pub(crate) fn set_for(&self, view: &View, options: &Options) {
+        let most_runs = options.compaction_trigger.saturating_mul(RUNS_PER_TRIGGER);
         let runs = view.tables.runs.len();
         let merge = toll(runs, most_runs, self.merge_ns_per_kib.load(Relaxed));
-        self.toll.store(flush.max(merge) * 2 + u64::from(merge > flush), Relaxed);
+        self.merge_toll.store(merge, Relaxed);
+        let frozen = view.frozen.iter().map(|buffer| buffer.memtable.memory_bytes()).sum::<usize>();
+        self.frozen_bytes.store(frozen as u64, Relaxed);
+        self.set_memory(view.active.memtable.memory_bytes(), options.memtable_capacity);
+    }
+
+    /// Sets the toll for an active memtable of so many bytes beside the frozen ones.
+    /// Alone it owes nothing.
+    #[inline]
+    pub(crate) fn set_memory(&self, active: usize, capacity: usize) {
+        let frozen = self.frozen_bytes.load(Relaxed) as usize;
+        if frozen == 0 && self.memory_toll.load(Relaxed) == 0 {
+            return;
+        }
+        let have = if frozen == 0 { 0 } else { frozen.saturating_add(active) };
+        let most = capacity.saturating_add(LEAST_MEMTABLE_BYTES).saturating_mul(MAX_FROZEN);
+        self.memory_toll.store(toll(have, most, self.flush_ns_per_kib.load(Relaxed)), Relaxed);
     }
 
     /// Why writers are being slowed down now, if they are.
     pub(crate) fn reason(&self) -> Option<SlowReason> {
-        match self.toll.load(Relaxed) {
-            0 | 1 => None,
-            toll if toll % 2 == 1 => Some(SlowReason::Merge),
+        match (self.memory_toll.load(Relaxed), self.merge_toll.load(Relaxed)) {
+            (0, 0) => None,
+            (memory, merge) if merge > memory => Some(SlowReason::Merge),
             _ => Some(SlowReason::Flush),
         }
     }
@@ -119,7 +143,7 @@ impl Throttle {
     /// Owes for a write of so many bytes, and sleeps if there is enough to pay.
     #[inline]
     pub(crate) fn pay(&self, bytes: usize) {
-        let toll = self.toll.load(Relaxed) / 2;
+        let toll = self.memory_toll.load(Relaxed).max(self.merge_toll.load(Relaxed));
         if toll > 0 {
             self.owe((bytes as u64).saturating_mul(toll) / 1024);
         }
@@ -185,7 +209,7 @@ mod tests {
         let throttle = Throttle::new();
         throttle.pay(1 << 20);
         assert_eq!(throttle.times().0, Duration::ZERO, "no toll");
-        throttle.toll.store(2 * 50_000, Relaxed);
+        throttle.memory_toll.store(50_000, Relaxed);
         assert_eq!(throttle.reason(), Some(SlowReason::Flush));
         throttle.pay(1024);
         assert_eq!(throttle.times().0, Duration::ZERO, "50 microseconds are carried on");
@@ -196,6 +220,28 @@ mod tests {
         assert!(owed <= 5_050_000 - LONGEST_SLEEP_NS, "{owed}");
         throttle.pay(usize::MAX);
         assert!(throttle.owed_ns.load(Relaxed) <= MOST_OWED_NS);
+    }
+
+    #[test]
+    fn one_memtable_alone_owes_nothing_and_the_toll_grows_with_the_next() {
+        let throttle = Throttle::new();
+        let mib = 1 << 20;
+        throttle.set_memory(100 * mib, mib);
+        assert_eq!(throttle.reason(), None);
+        throttle.frozen_bytes.store(2 * mib as u64, Relaxed);
+        let mut last = 0;
+        for (active, owes) in
+            [(0, false), (mib / 2, false), (mib, true), (2 * mib, true), (3 * mib, true)]
+        {
+            throttle.set_memory(active, mib);
+            let toll = throttle.memory_toll.load(Relaxed);
+            assert_eq!((toll > last, throttle.reason().is_some()), (owes, owes), "{active}");
+            last = toll;
+        }
+        assert_eq!(last, 2 * FIRST_PACE_NS_PER_KIB, "at the limit");
+        throttle.frozen_bytes.store(0, Relaxed);
+        throttle.set_memory(3 * mib, mib);
+        assert_eq!(throttle.reason(), None);
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl Shared {
         });
         let writes = Writes { own, members };
         let applied = self.apply(&mut writer, &view.active, &writes);
+        self.throttle.set_memory(view.active.memtable.memory_bytes(), capacity);
         let frozen = match applied {
             Ok(()) if view.active.is_full(capacity) => Some(self.freeze(&mut writer)),
             _ => None,
