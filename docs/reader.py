@@ -344,6 +344,7 @@ class Log:   # a log's slot; reading it makes checks 2 to 6 of a log, and 7 for 
             framed = number(self.data, frame + 4, 4) == 56 + n and len(self.data) >= start + 56
             stop = min(start + 56 + (n if framed else 0), len(self.data))
             if record := self.record(start):
+                check(record[:2] == (1, 0), self.where, start, "version 1", record[:2], UNSUPPORTED)
                 check(record[4] <= self.last, self.where, end, f"sequence {self.last + 1}",
                       f"damage, before a record that knew {record[4]} to be durable")
                 stop = start + 56 + len(record[5])

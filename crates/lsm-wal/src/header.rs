@@ -44,8 +44,9 @@ impl SlotHeader {
         out
     }
 
-    /// Reads a header of this version. Which bytes are reserved is checked by writing
-    /// it again.
+    /// Reads a header of this version, without features that nobody knows. Which bytes
+    /// are reserved is checked last, by writing it again: a version or a feature may
+    /// have a use for them.
     pub(crate) fn read(file: &dyn File, bytes: &[u8]) -> Result<Self> {
         let none = || damaged(file, 0, "the header of a log", "other bytes");
         let found = bytes.get(..SLOT_HEADER).unwrap_or(bytes);
@@ -63,6 +64,7 @@ impl SlotHeader {
         if version != FORMAT_VERSION {
             return Err(unsupported(file, VERSION_AT, other_version("log", version)));
         }
+        check_features(file, features & !LISTS)?;
         let header = Self { features, store, slot };
         if header.encode() != found {
             return Err(damaged(
@@ -78,14 +80,7 @@ impl SlotHeader {
     /// Checks that a file's first bytes are this header.
     pub(crate) fn check(&self, file: &dyn File, bytes: &[u8]) -> Result<()> {
         let found = Self::read(file, bytes)?;
-        let unknown = found.features & !self.features;
-        if unknown != 0 {
-            let what = format!(
-                "incompatible features {unknown:#06x}, which are not enabled or which a newer \
-                 build knows"
-            );
-            return Err(unsupported(file, FEATURES_AT, what));
-        }
+        check_features(file, found.features & !self.features)?;
         if found == *self {
             return Ok(());
         }
@@ -98,6 +93,16 @@ impl SlotHeader {
         };
         Err(damaged(file, 0, expected, other))
     }
+}
+
+fn check_features(file: &dyn File, unknown: u16) -> Result<()> {
+    if unknown == 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "incompatible features {unknown:#06x}, which are not enabled or which a newer build knows"
+    );
+    Err(unsupported(file, FEATURES_AT, what))
 }
 
 /// Says of something intact of another version what would read it.

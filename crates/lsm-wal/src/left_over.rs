@@ -45,13 +45,15 @@ pub(crate) fn left_over(
         let place = bytes.get(start..).unwrap_or_default();
         let header = Header::read(place);
         let claimed = header.map_or(0, |header| header.body_len as usize);
-        budget = budget.checked_sub(claimed.min(place.len())).ok_or_else(|| {
+        let hashed = header.filter(|header| header.may_be_of(owner, place.len()));
+        budget = budget.checked_sub(hashed.map_or(0, |_| claimed)).ok_or_else(|| {
             let found = "more of them, one over the other, than a log can hold";
             damaged(file, start, "records one behind another", found)
         })?;
         let frame = start.saturating_sub(FRAME_HEADER).max(end);
         let stop = match intact(place, owner) {
             Some(whole) => {
+                whole.check_known(file, start)?;
                 left.durable_seq = left.durable_seq.max(Some(whole.record.durable_seq));
                 // What its body holds is none of the log's.
                 let stop = start + RECORD_HEADER + whole.record.body.len();

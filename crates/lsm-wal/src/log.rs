@@ -162,11 +162,10 @@ impl Log {
             },
         };
         lead.gather(PATIENCE);
-        let mut room = GROUP_BYTES.saturating_sub(bytes.len());
+        let mut room = GROUP_BYTES.checked_sub(body_len([bytes.len()].into_iter()));
         let members = lead.take(|item| {
-            let fits = item.len() <= room;
-            room = room.saturating_sub(item.len());
-            fits
+            room = room.and_then(|room| room.checked_sub(body_len([item.len()].into_iter())));
+            room.is_some()
         });
         let mut all = vec![bytes];
         all.extend(members.iter().map(|member| member.item().as_slice()));

@@ -1,6 +1,11 @@
 //! One record: its bytes, as drawn at the head of the crate.
 
+use lsm_vfs::File;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::Result;
+use crate::error::unsupported;
+use crate::header::other_version;
 
 /// The version of records and slots, written and read. Durable.
 pub const FORMAT_VERSION: u16 = 1;
@@ -12,10 +17,11 @@ pub const MAX_SEQ: u64 = (1 << 56) - 1;
 const TAG: [u8; 4] = *b"LREC";
 /// A record begins with its checksum, which covers everything behind it.
 const SUM_BYTES: usize = 8;
-/// Behind checksum, tag, version and flags. Durable.
+/// Behind checksum, tag, version and flags. Durable, in every version.
 pub(crate) const OWNER_AT: usize = SUM_BYTES + 4 + 2 + 2;
 pub(crate) const OWNER_BYTES: usize = 16;
-/// Behind the owner: first number, count, length of the body, durable number. Durable.
+/// Behind the owner: first number, count, length of the body, durable number. Durable;
+/// the last two in every version.
 pub(crate) const RECORD_HEADER: usize = OWNER_AT + OWNER_BYTES + 8 + 4 + 4 + 8;
 /// `wal-db`'s frame: a checksum and a length.
 pub(crate) const FRAME_HEADER: usize = 8;
@@ -133,6 +139,16 @@ impl Header {
     }
 }
 
+impl Header {
+    /// Whether it says that a record of `owner` stands here, which ends within `len`
+    /// bytes. Only then is anything hashed.
+    pub(crate) fn may_be_of(&self, owner: Owner, len: usize) -> bool {
+        self.tag == TAG
+            && self.owner == owner
+            && self.body_len as usize <= len.saturating_sub(RECORD_HEADER)
+    }
+}
+
 /// A record that was found intact in a slot file, of any version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
@@ -145,7 +161,7 @@ pub(crate) struct Found<'a> {
 /// is looked at before its body is hashed.
 pub(crate) fn intact(bytes: &[u8], owner: Owner) -> Option<Found<'_>> {
     let header = Header::read(bytes)?;
-    if header.tag != TAG || header.owner != owner {
+    if !header.may_be_of(owner, bytes.len()) {
         return None;
     }
     let len = RECORD_HEADER.checked_add(header.body_len as usize)?;
@@ -156,6 +172,20 @@ pub(crate) fn intact(bytes: &[u8], owner: Owner) -> Option<Found<'_>> {
     let Header { version, flags, first_seq, count, durable_seq, .. } = header;
     let body = bytes.get(RECORD_HEADER..len)?;
     Some(Found { version, flags, record: Record { first_seq, count, durable_seq, body } })
+}
+
+impl Found<'_> {
+    /// Fails for what only a newer build, or one of the draft's time, can read.
+    pub(crate) fn check_known(&self, file: &dyn File, offset: usize) -> Result<()> {
+        if self.version != FORMAT_VERSION {
+            return Err(unsupported(file, offset, other_version("record", self.version)));
+        }
+        if self.flags != 0 {
+            let what = format!("record flags {:#06x}, which a newer build knows", self.flags);
+            return Err(unsupported(file, offset, what));
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn array<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {

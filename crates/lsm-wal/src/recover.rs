@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use lsm_vfs::{File, read_whole};
 
-use crate::error::{damaged, unsupported};
-use crate::header::{LISTS, SLOT_HEADER, SlotHeader, other_version};
+use crate::error::damaged;
+use crate::header::{LISTS, SLOT_HEADER, SlotHeader};
 use crate::left_over::left_over;
 use crate::record::{FRAME_HEADER, Owner, RECORD_HEADER, intact};
-use crate::{FORMAT_VERSION, Record, Refused, Result};
+use crate::{Record, Refused, Result};
 
 /// A log that the manifest names.
 #[derive(Clone, Debug)]
@@ -130,13 +130,7 @@ fn next_record<'a>(
     let place = bytes.get(at + FRAME_HEADER..).unwrap_or_default();
     let Some(found) = intact(place, owner) else { return Ok(None) };
     let offset = at + FRAME_HEADER;
-    if found.version != FORMAT_VERSION {
-        return Err(unsupported(file, offset, other_version("record", found.version)));
-    }
-    if found.flags != 0 {
-        let what = format!("record flags {:#06x}, which a newer build knows", found.flags);
-        return Err(unsupported(file, offset, what));
-    }
+    found.check_known(file, offset)?;
     let record = found.record;
     if last_seq.checked_add(1) != Some(record.first_seq) {
         return Ok(None);

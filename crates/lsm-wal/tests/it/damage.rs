@@ -115,6 +115,16 @@ fn s54_other_versions_flags_and_features_are_refused_by_name() {
     );
     refused(&header(10, &[6, 0]), "features 0x0006", 10);
     refused(&header(10, &[1, 0]), "features 0x0001", 10);
+    // What is too new may use bytes that are reserved in version 1.
+    for (at, new) in [(8, [2, 0]), (10, [4, 0])] {
+        let mut bytes = header(at, &new);
+        bytes[100] = 1;
+        refused(&bytes, if at == 8 { "version 2" } else { "features 0x0004" }, at as u64);
+    }
+    // Behind the end of the log, too.
+    let mut broken = forged(small(), 1, 12, &[2, 0]);
+    broken[bounds(RECORDS)[0] + 8] ^= 1;
+    refused(&broken, "version 2, a newer build wrote it", second);
     // Reserved bytes have no meaning to a newer build either.
     let done = replay_one(&header(13, &[1]), 1, 0);
     assert!(matches!(done, Err(LogError::Damaged { .. })), "{done:?}");
