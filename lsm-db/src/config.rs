@@ -23,7 +23,7 @@ pub const DEFAULT_BLOCK_CACHE_CAPACITY: usize = 8 * 1024 * 1024;
 /// | policy | the process is killed | the power fails |
 /// |---|---|---|
 /// | `Always` | every acknowledged write survives | every acknowledged write survives |
-/// | `Interval(d)` | every acknowledged write survives | what was written up to `d` before may be lost, the newest first |
+/// | `Interval(d)` | every acknowledged write survives | what was written up to `d` before, and during two syncs, may be lost, the newest first |
 /// | `OnFlush` | every acknowledged write survives | what is not in files yet may be lost, the newest first |
 ///
 /// Whatever is lost, what is left is a prefix of the order of writes, and batches are
@@ -36,7 +36,8 @@ pub enum SyncPolicy {
     /// Before it is acknowledged. Writers who come at the same time share a sync.
     #[default]
     Always,
-    /// In the background, every so often. The time that a sync takes comes on top.
+    /// In the background, every so often, at least a millisecond apart. The time that a
+    /// sync takes comes on top.
     Interval(Duration),
     /// When its write buffer is flushed to files.
     OnFlush,

@@ -101,8 +101,8 @@ impl Lsm {
     /// Sets `key` to `value`, replacing what it had. Both may be empty and are
     /// copied.
     ///
-    /// With the feature `durability` the write is logged and synced before this
-    /// returns.
+    /// With the feature `durability` the write is logged, and synced unless the sync
+    /// policy says otherwise, before this returns.
     ///
     /// # Errors
     ///

@@ -36,12 +36,14 @@ pub struct Stats {
     /// Log records replayed at open (feature `durability`).
     pub recovered_records: u64,
     /// Bytes of half-written log records that open cut off: at most the last writes
-    /// before an unclean stop, which were never acknowledged.
+    /// before an unclean stop, which were not acknowledged, or not durable yet under a
+    /// sync policy other than `Always`.
     pub recovered_cut_bytes: u64,
     /// How long writers were slowed down since open, all of them together: each write
     /// pays for its bytes with sleeps of at most a millisecond.
     pub slowed: Duration,
-    /// How long writers were stopped since open, because slowing down was not enough.
+    /// How long writers were stopped since open, because slowing down was not enough; a
+    /// group of them counts once.
     pub stopped: Duration,
     /// Why writers are being slowed down now, if they are.
     pub slow_reason: Option<SlowReason>,

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use lsm_memtable::Memtable;
 use lsm_vfs::{Dir, File, Map, Name};
 
 use crate::sync::mpsc::{Receiver, Sender};
@@ -17,6 +18,8 @@ pub(crate) enum Garbage {
     Remove { names: Vec<Name>, file: Option<Arc<dyn File>>, map: Option<Map> },
     /// Let go of a file that stays.
     Release { file: Arc<dyn File>, map: Option<Map> },
+    /// Free a memtable.
+    Free(Arc<Memtable>),
     /// End, when everything before is done.
     Stop,
 }
@@ -30,6 +33,7 @@ pub(crate) fn run(dir: &dyn Dir, garbage: &Receiver<Garbage>) {
                 drop((file, map));
             }
             Garbage::Release { file, map } => drop((file, map)),
+            Garbage::Free(memtable) => drop(memtable),
             Garbage::Stop => return,
         }
     }

@@ -56,7 +56,14 @@ impl Engine {
         let shared = &self.shared;
         let outcome = shared.flush();
         #[cfg(feature = "durability")]
-        let outcome = outcome.and_then(|()| shared.release_logs());
+        let outcome = match outcome {
+            Ok(()) => shared.release_logs(),
+            // Then the log is all there is of it, whatever the policy.
+            Err(error) => {
+                let _ = shared.sync_logs();
+                Err(error)
+            }
+        };
         let trouble = shared.background_error();
         let sound = threads.end(shared);
         let unlocked = shared.disk.dir.unlock().map_err(Error::Disk);

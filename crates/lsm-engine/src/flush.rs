@@ -26,7 +26,7 @@ impl Shared {
     pub(crate) fn flush_oldest(&self) -> Result<()> {
         let view = self.view.load_full();
         let Some(buffer) = view.frozen.last() else { return Ok(()) };
-        let (begun, live_bytes) = (Instant::now(), buffer.memtable.live_bytes());
+        let begun = Instant::now();
         let rule = DropRule::for_flush(&view.tables.version);
         let source = Source::Memtable(MemtableCursor::once(Arc::clone(&buffer.memtable)));
         let merge = Merge::forward(vec![source], InternalKey::first_of(b""))?;
@@ -35,6 +35,7 @@ impl Shared {
 
         let mut commit = Commit { flushed: Some(buffer.id), ..Commit::default() };
         output.finish(&mut commit, || Ok((self.allocate::<RunNo>()?, 0)))?;
+        self.throttle.measured(SlowReason::Flush, buffer.written(), begun.elapsed());
         commit.edit.ops.push(EditOp::LastSeq(buffer.last_seq()));
         commit.edit.ops.extend(buffer.log().map(EditOp::RemoveLog));
         #[cfg(feature = "durability")]
@@ -42,7 +43,6 @@ impl Shared {
         #[cfg(not(feature = "durability"))]
         self.install(commit)?;
         output.keep();
-        self.throttle.measured(SlowReason::Flush, live_bytes as u64, begun.elapsed());
         Ok(())
     }
 }

@@ -92,14 +92,21 @@ impl Installer {
         self.head.store
     }
 
-    /// Makes what was read durable as it was read: cuts a torn tail, and lets the
-    /// slot speak for edits that were intact behind it.
-    pub(crate) fn settle(&mut self, found: &Recovered) -> Result<()> {
+    /// Makes what was read durable as it was read: cuts a torn tail, and writes edits
+    /// anew that were intact behind what the slot speaks for.
+    pub(crate) fn settle(&mut self, dir: &dyn Dir, found: &Recovered) -> Result<()> {
         if found.torn_bytes > 0 {
             self.file.set_len(self.head.committed)?;
             self.file_bytes = self.head.committed;
         }
-        if found.torn_bytes > 0 || found.slot_is_behind {
+        if found.slot_is_behind {
+            // The sync of these edits may have failed, and another one of the same bytes
+            // would prove nothing: they are written anew.
+            return self.rewrite(dir, &found.version).map_err(|error| match error {
+                Ok(error) | Err(error) => error,
+            });
+        }
+        if found.torn_bytes > 0 {
             self.file.sync()?;
             self.head.generation += 1;
             self.write_slot()?;

@@ -15,8 +15,12 @@
 //!   only after the edit that removes its log is durable.
 //! * What a sync makes durable is a prefix of the order of writes: older logs go
 //!   before the current one.
+//! * Nothing is said to be durable that rests on a replayed log before what was
+//!   replayed is in tables. Where a sync had failed, the log may be whole in memory
+//!   alone, and another sync of the same bytes proves nothing.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -24,7 +28,7 @@ use lsm_manifest::{Edit, EditOp};
 use lsm_types::{LogNo, SlotNo};
 use lsm_wal::{LogSync, LogWriter, Slot, Stamp, create_slot};
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, BufferId};
 use crate::install::Commit;
 use crate::names::FileName;
 use crate::options::SyncPolicy;
@@ -38,6 +42,8 @@ pub(crate) const GATHER: Duration = Duration::from_micros(100);
 /// Logs named in advance: a writer that fills a memtable finds the next one although
 /// the flush that makes up for it is still under way.
 const SPARES: usize = 2;
+/// An interval of nothing would keep a processor busy.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 /// Slots kept for logs to come; more are removed.
 const FREE_SLOTS: usize = 4;
 /// What the buffer for a single operation keeps between writes.
@@ -134,8 +140,24 @@ impl Shared {
         Ok(())
     }
 
+    /// Waits until what was replayed at open is in tables.
+    pub(crate) fn await_replayed(&self) -> Result<()> {
+        let Some(last) = self.replayed.load(Ordering::Acquire).checked_sub(1) else {
+            return Ok(());
+        };
+        self.wait_flushed(BufferId(last))?;
+        self.replayed.store(0, Ordering::Release);
+        Ok(())
+    }
+
     /// Makes everything durable that was written before the call.
     pub(crate) fn sync(&self) -> Result<()> {
+        self.await_replayed()?;
+        self.sync_logs()
+    }
+
+    /// The same for what was written since open.
+    pub(crate) fn sync_logs(&self) -> Result<()> {
         // One at a time: who finds nothing to do must not overtake who does it.
         let _turn = self.syncing.lock();
         let (last_seq, older, current) = {
@@ -153,12 +175,22 @@ impl Shared {
         for log in older.chain(current) {
             log.sync().map_err(|error| self.refuse(error.into()))?;
         }
-        self.raise_durable(last_seq);
+        if self.replayed.load(Ordering::Acquire) == 0 {
+            self.raise_durable(last_seq);
+        }
         Ok(())
     }
 
-    /// Syncs every so often, until the store is closed.
+    /// Syncs every so often, until the store is closed. A panic ends all writing, like
+    /// one of a worker: what is acknowledged would not become durable any more.
     pub(crate) fn sync_regularly(&self, every: Duration) {
+        let every = every.max(LEAST_INTERVAL);
+        if catch_unwind(AssertUnwindSafe(|| self.sync_every(every))).is_err() {
+            self.refuse(Error::internal(self.disk.dir.path(), "the sync worker panicked"));
+        }
+    }
+
+    fn sync_every(&self, every: Duration) {
         loop {
             let mut work = self.work.lock();
             self.changed.wait_while_for(&mut work, |work| !work.stop, every);
@@ -167,8 +199,10 @@ impl Shared {
             }
             drop(work);
             if let Err(error) = self.sync() {
-                tracing::error!(%error, "the log is not synced any more");
-                return;
+                tracing::warn!(%error, "the log could not be synced");
+                if self.is_refused() {
+                    return;
+                }
             }
         }
     }
@@ -282,11 +316,18 @@ impl Shared {
     /// Takes the slots of logs that the manifest names no longer: keeps some for logs
     /// to come, and says which files are to be removed.
     pub(crate) fn reclaim_slots(&self, released: Vec<SlotNo>) -> Vec<SlotNo> {
+        // Recovery reads slots whole: one that a huge batch has stretched goes.
+        let capacity = self.disk.options.memtable_capacity as u64;
+        let most_bytes = capacity.saturating_mul(4).saturating_add(2 << 20);
         let mut logs = self.logs.lock();
         let mut gone = Vec::new();
         for number in released {
             match logs.retired.remove(&number) {
-                Some(slot) if !logs.is_closing && logs.free.len() < FREE_SLOTS => {
+                Some(slot)
+                    if !logs.is_closing
+                        && logs.free.len() < FREE_SLOTS
+                        && slot.file_bytes() <= most_bytes =>
+                {
                     logs.free.push(slot);
                 }
                 _ => gone.push(number),

@@ -113,7 +113,7 @@ impl Engine {
         let Replay { buffers, empty, last_seq, records, cut_bytes } = replayed;
         let next = buffers.last().map_or(0, |buffer| buffer.id.0 + 1);
         let view = View {
-            active: Arc::new(Buffer::new(BufferId(next), disk.options.memtable_capacity)),
+            active: Arc::new(Buffer::new(BufferId(next), &disk)),
             frozen: buffers.into_iter().rev().map(Arc::new).collect(),
             tables: Arc::new(tables),
         };
@@ -213,7 +213,7 @@ impl Shared {
             // Names that a killed process made are visible, but perhaps not durable;
             // what is removed or built on them from here on needs them to be.
             self.disk.dir.sync()?;
-            self.installer.lock().settle(&found.recovered)?;
+            self.installer.lock().settle(&*self.disk.dir, &found.recovered)?;
         }
         for stray in strays(entries, &self.view.load().tables.version) {
             crate::cleaner::remove(&*self.disk.dir, &stray);

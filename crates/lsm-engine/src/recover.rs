@@ -47,7 +47,7 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
     let buffers: Vec<_> = (0..)
         .zip(version.logs().keys())
         .map(|(id, log)| {
-            let buffer = Buffer::new(BufferId(id), disk.options.memtable_capacity);
+            let buffer = Buffer::new(BufferId(id), disk);
             buffer.set_log(*log);
             buffer
         })
@@ -73,11 +73,12 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
             let op = op.map_err(|error| error.to_string())?;
             buffer.memtable.insert(op.key, seq, op.kind, op.value);
             buffer.set_last_seq(seq);
+            buffer.add_bytes(op.key.len() + op.value.len());
         }
         Ok(())
     })?;
-    // What was replayed may have been in the page cache only. Later writes build on
-    // it, so it has to be durable before them.
+    // What was replayed may have been in the page cache only. This makes it durable,
+    // unless a sync had failed: see the head of `log`.
     live.iter().try_for_each(|log| log.file.sync())?;
     let last_seq = SeqNo::new(done.last_seq).unwrap_or(SeqNo::MAX);
     let (buffers, empty): (Vec<_>, Vec<_>) =

@@ -39,6 +39,9 @@ pub(crate) struct Shared {
     /// The last write that is known to be durable.
     #[cfg(feature = "durability")]
     pub(crate) durable: AtomicU64,
+    /// One above the last memtable that was replayed from a log, until it is in tables.
+    #[cfg(feature = "durability")]
+    pub(crate) replayed: AtomicU64,
     #[cfg(feature = "durability")]
     pub(crate) syncing: Mutex<()>,
     #[cfg(feature = "durability")]
@@ -74,16 +77,20 @@ pub(crate) struct Start {
 
 impl Shared {
     pub(crate) fn new(start: Start) -> Self {
+        let throttle = Throttle::new();
+        throttle.set_for(&start.view, &start.disk.options);
         Self {
             store: start.installer.store(),
             disk: start.disk,
-            view: Current::new(start.view, start.last_seq),
             group: new_group(),
-            throttle: Throttle::new(),
+            throttle,
             writer: Mutex::new(Writer::new(start.last_seq, start.next_buffer)),
-            // What was recovered is durable: it is in tables, or was synced.
+            // What was replayed is known to be durable when it is in tables.
             #[cfg(feature = "durability")]
-            durable: AtomicU64::new(start.last_seq.get()),
+            durable: AtomicU64::new(start.view.tables.version.last_seq().get()),
+            #[cfg(feature = "durability")]
+            replayed: AtomicU64::new(start.view.frozen.first().map_or(0, |last| last.id.0 + 1)),
+            view: Current::new(start.view, start.last_seq),
             #[cfg(feature = "durability")]
             syncing: Mutex::default(),
             #[cfg(feature = "durability")]

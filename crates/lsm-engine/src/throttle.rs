@@ -1,22 +1,24 @@
 //! Slowing writers down before they have to be stopped.
 //!
 //! Writers are faster than flushing and merging. Where those fall behind, each write
-//! owes a time for its bytes, the more the further they are behind; whoever finds
-//! enough of it owing sleeps it off, a millisecond at most at once. So writers come
-//! down to the pace of the background smoothly, and the hard stop of
+//! takes up a time for its bytes, the longer the further they are behind, on a clock
+//! that all writers share. Whoever finds that clock ahead of the real one sleeps until
+//! it is not, a millisecond at most at once. So all writers together come down to the
+//! pace of the background smoothly, and the hard stop of
 //! [`wait_for_room`](Shared::wait_for_room) is rarely met.
 //!
 //! # Invariants
 //!
 //! * Below half of a limit nobody owes anything, and a write reads two numbers. The
-//!   limits are those at which writers stop: for memory, four full memtables beside the
-//!   active one.
-//! * At a limit a byte owes twice what the background was last measured to take for it.
-//! * What a sleep took longer than it should is paid back.
+//!   limits are those at which writers stop: four frozen memtables, or the memory of as
+//!   many full ones.
+//! * At a limit a byte takes up four times what the background was last measured to take
+//!   for it, half way between that and half of the limit twice as much.
+//! * What a sleep took longer than it should counts for what follows.
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use crate::Options;
@@ -27,12 +29,14 @@ use crate::work::{MAX_FROZEN, RUNS_PER_TRIGGER};
 /// Less than this is not slept: the timer is not that fine.
 const LEAST_SLEEP_NS: u64 = 100_000;
 const LONGEST_SLEEP_NS: u64 = 1_000_000;
-/// More than this is forgiven.
-const MOST_OWED_NS: u64 = 20_000_000;
+/// Further than this the clock of the writers is never ahead.
+const MOST_AHEAD_NS: u64 = 20_000_000;
 /// The pace before anything was measured: 200 MB/s.
 const FIRST_PACE_NS_PER_KIB: u64 = 5_000;
 /// What a memtable takes however small its capacity is.
 const LEAST_MEMTABLE_BYTES: usize = 256 << 10;
+/// Where fewer bytes were flushed or merged, a pace is measured as if it were so many.
+const LEAST_MEASURED_BYTES: u64 = 256 << 10;
 /// A measured pace counts for so much of the next estimate: one part of four.
 const NEW_PART: u64 = 4;
 
@@ -61,9 +65,12 @@ pub(crate) struct Throttle {
     /// What a KiB owes now for memory and for runs, in nanoseconds.
     memory_toll: AtomicU64,
     merge_toll: AtomicU64,
-    /// What the frozen memtables take.
+    /// What the frozen memtables take, and how many there are.
     frozen_bytes: AtomicU64,
-    owed_ns: AtomicU64,
+    frozen: AtomicUsize,
+    /// Up to when the writers' bytes take, in nanoseconds since `begun`.
+    busy_until_ns: AtomicU64,
+    begun: Instant,
     slept_ns: AtomicU64,
     stopped_ns: AtomicU64,
     flush_ns_per_kib: AtomicU64,
@@ -76,7 +83,9 @@ impl Throttle {
             memory_toll: AtomicU64::new(0),
             merge_toll: AtomicU64::new(0),
             frozen_bytes: AtomicU64::new(0),
-            owed_ns: AtomicU64::new(0),
+            frozen: AtomicUsize::new(0),
+            busy_until_ns: AtomicU64::new(0),
+            begun: Instant::now(),
             slept_ns: AtomicU64::new(0),
             stopped_ns: AtomicU64::new(0),
             flush_ns_per_kib: AtomicU64::new(FIRST_PACE_NS_PER_KIB),
@@ -90,8 +99,8 @@ impl Throttle {
             SlowReason::Flush => &self.flush_ns_per_kib,
             SlowReason::Merge => &self.merge_ns_per_kib,
         };
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let measured = took.saturating_mul(1024) / bytes.max(1024);
+        // What is smaller is all fixed cost, which says nothing of a byte's.
+        let measured = nanos(took).saturating_mul(1024) / bytes.max(LEAST_MEASURED_BYTES);
         let before = pace.load(Relaxed);
         let next = before - before / NEW_PART + measured / NEW_PART;
         pace.store(next, Relaxed);
@@ -105,6 +114,7 @@ impl Throttle {
         self.merge_toll.store(merge, Relaxed);
         let frozen = view.frozen.iter().map(|buffer| buffer.memtable.memory_bytes()).sum::<usize>();
         self.frozen_bytes.store(frozen as u64, Relaxed);
+        self.frozen.store(view.frozen.len(), Relaxed);
         self.set_memory(view.active.memtable.memory_bytes(), options.memtable_capacity);
     }
 
@@ -118,7 +128,9 @@ impl Throttle {
         }
         let have = if frozen == 0 { 0 } else { frozen.saturating_add(active) };
         let most = capacity.saturating_add(LEAST_MEMTABLE_BYTES).saturating_mul(MAX_FROZEN);
-        self.memory_toll.store(toll(have, most, self.flush_ns_per_kib.load(Relaxed)), Relaxed);
+        let pace = self.flush_ns_per_kib.load(Relaxed);
+        let count = self.frozen.load(Relaxed);
+        self.memory_toll.store(toll(have, most, pace).max(toll(count, MAX_FROZEN, pace)), Relaxed);
     }
 
     /// Why writers are being slowed down now, if they are.
@@ -140,46 +152,43 @@ impl Throttle {
         add(&self.stopped_ns, took);
     }
 
-    /// Owes for a write of so many bytes, and sleeps if there is enough to pay.
+    /// Takes up the time of a write of so many bytes, and sleeps if the writers are ahead.
     #[inline]
     pub(crate) fn pay(&self, bytes: usize) {
         let toll = self.memory_toll.load(Relaxed).max(self.merge_toll.load(Relaxed));
         if toll > 0 {
-            self.owe((bytes as u64).saturating_mul(toll) / 1024);
+            self.take_up((bytes as u64).saturating_mul(toll) / 1024);
         }
     }
 
     #[cold]
-    fn owe(&self, ns: u64) {
-        let owed = self.owed_ns.fetch_add(ns, Relaxed).saturating_add(ns).min(MOST_OWED_NS);
-        if owed < LEAST_SLEEP_NS {
+    fn take_up(&self, ns: u64) {
+        let now = nanos(self.begun.elapsed());
+        let until = |busy: u64| busy.max(now).saturating_add(ns).min(now + MOST_AHEAD_NS);
+        let before = self.busy_until_ns.fetch_update(Relaxed, Relaxed, |busy| Some(until(busy)));
+        let ahead = before.map_or(0, |busy| until(busy) - now);
+        if ahead < LEAST_SLEEP_NS {
             return;
         }
-        // Another writer may pay meanwhile: what it took is not there any more.
-        let owed = self.owed_ns.swap(0, Relaxed).min(MOST_OWED_NS);
-        if owed < LEAST_SLEEP_NS {
-            self.owed_ns.fetch_add(owed, Relaxed);
-            return;
-        }
-        let begun = Instant::now();
-        std::thread::sleep(Duration::from_nanos(owed.min(LONGEST_SLEEP_NS)));
-        let took = begun.elapsed();
-        add(&self.slept_ns, took);
-        let left = owed.saturating_sub(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        self.owed_ns.fetch_add(left, Relaxed);
+        std::thread::sleep(Duration::from_nanos(ahead.min(LONGEST_SLEEP_NS)));
+        add(&self.slept_ns, self.begun.elapsed().saturating_sub(Duration::from_nanos(now)));
     }
 }
 
-/// What a KiB owes where there are `have` of at most `most`.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a KiB takes up where there are `have` of at most `most`.
 fn toll(have: usize, most: usize, pace: u64) -> u64 {
     let half = most / 2;
     let above = have.saturating_sub(half) as u64;
     let room = most.saturating_sub(half).max(1) as u64;
-    2 * pace.saturating_mul(above.min(room)) / room
+    pace.saturating_mul(4 * above.min(room)) / room
 }
 
 fn add(counter: &AtomicU64, took: Duration) {
-    counter.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    counter.fetch_add(nanos(took), Relaxed);
 }
 
 impl Shared {
@@ -195,31 +204,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_owes_below_half_and_all_owe_twice_the_pace_at_the_limit() {
-        assert_eq!(
-            [0, 1, 2, 3, 4, 9].map(|have| toll(have, 4, 1_000)),
-            [0, 0, 0, 1_000, 2_000, 2_000]
-        );
+    fn nothing_is_taken_up_below_half_and_four_times_the_pace_at_the_limit() {
+        let tolls = [0, 1, 2, 3, 4, 9].map(|have| toll(have, 4, 1_000));
+        assert_eq!(tolls, [0, 0, 0, 2_000, 4_000, 4_000]);
         assert_eq!(toll(1_000, usize::MAX, u64::MAX), 0, "merging is switched off");
-        assert_eq!(toll(1, 0, 1_000), 2_000);
+        assert_eq!(toll(1, 0, 1_000), 4_000);
     }
 
     #[test]
-    fn debts_are_slept_off_a_millisecond_at_a_time() {
+    fn writers_sleep_until_their_clock_is_not_ahead() {
         let throttle = Throttle::new();
         throttle.pay(1 << 20);
         assert_eq!(throttle.times().0, Duration::ZERO, "no toll");
         throttle.memory_toll.store(50_000, Relaxed);
         assert_eq!(throttle.reason(), Some(SlowReason::Flush));
         throttle.pay(1024);
-        assert_eq!(throttle.times().0, Duration::ZERO, "50 microseconds are carried on");
+        assert_eq!(throttle.times().0, Duration::ZERO, "too little for a timer");
         throttle.pay(1024 * 100);
         let slept = throttle.times().0;
         assert!(slept >= Duration::from_nanos(LONGEST_SLEEP_NS), "{slept:?}");
-        let owed = throttle.owed_ns.load(Relaxed);
-        assert!(owed <= 5_050_000 - LONGEST_SLEEP_NS, "{owed}");
         throttle.pay(usize::MAX);
-        assert!(throttle.owed_ns.load(Relaxed) <= MOST_OWED_NS);
+        let now = nanos(throttle.begun.elapsed());
+        assert!(throttle.busy_until_ns.load(Relaxed) <= now + MOST_AHEAD_NS);
+    }
+
+    /// The pace holds for all threads together: each byte takes its time from the same
+    /// clock.
+    #[test]
+    fn threads_share_the_clock() {
+        let throttle = Throttle::new();
+        throttle.memory_toll.store(20_000, Relaxed);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|_| throttle.pay(10 << 10)));
+            }
+        });
+        // 200 writes of 10 KiB at 20 us a KiB; the last may leave some of it to others.
+        let least = Duration::from_nanos(200 * 10 * 20_000 - MOST_AHEAD_NS);
+        assert!(throttle.begun.elapsed() >= least, "{:?}", throttle.begun.elapsed());
     }
 
     #[test]
@@ -238,7 +260,7 @@ mod tests {
             assert_eq!((toll > last, throttle.reason().is_some()), (owes, owes), "{active}");
             last = toll;
         }
-        assert_eq!(last, 2 * FIRST_PACE_NS_PER_KIB, "at the limit");
+        assert_eq!(last, 4 * FIRST_PACE_NS_PER_KIB, "at the limit");
         throttle.frozen_bytes.store(0, Relaxed);
         throttle.set_memory(3 * mib, mib);
         assert_eq!(throttle.reason(), None);

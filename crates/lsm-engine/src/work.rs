@@ -2,7 +2,7 @@
 //!
 //! A worker does one step at a time: it waits until its job has something to do,
 //! does it, and notes success or failure. A failed step is tried again after a
-//! pause that grows from 10 ms to 5 s; whoever waits for the outcome cuts the pause
+//! pause that grows from 10 ms to 1 s; whoever waits for the outcome cuts the pause
 //! short and is told of the failure.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub(crate) const MAX_FROZEN: usize = 4;
 pub(crate) const RUNS_PER_TRIGGER: usize = 4;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a job's last steps went.
 #[derive(Debug, Default)]
@@ -211,8 +211,6 @@ impl Shared {
             if !self.has_room() {
                 self.check_refused()?;
                 if let Some(error) = work.flush.last.clone() {
-                    work.kicks += 1;
-                    self.changed.notify_all();
                     return Err(Error::Background(error));
                 }
             } else if !self.has_many_runs()

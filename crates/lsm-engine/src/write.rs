@@ -121,6 +121,11 @@ impl Writes<'_> {
         own.into_iter().chain(self.members.iter().map(|member| member.item()))
     }
 
+    fn bytes(&self) -> usize {
+        let own = self.own.bytes();
+        self.members.iter().fold(own, |bytes, member| bytes + member.item().bytes().len())
+    }
+
     pub(crate) fn ops(&self) -> usize {
         let own = self.own.ops();
         self.members.iter().fold(own, |ops, member| ops + member.item().len())
@@ -173,6 +178,9 @@ impl Shared {
         });
         let writes = Writes { own, members };
         let applied = self.apply(&mut writer, &view.active, &writes);
+        if applied.is_ok() {
+            view.active.add_bytes(writes.bytes());
+        }
         self.throttle.set_memory(view.active.memtable.memory_bytes(), capacity);
         let frozen = match applied {
             Ok(()) if view.active.is_full(capacity) => Some(self.freeze(&mut writer)),
@@ -205,6 +213,7 @@ impl Shared {
             self.wait_for_room()?;
             #[cfg(feature = "durability")]
             if self.syncs_each_group() {
+                self.await_replayed()?;
                 lead.gather(crate::log::GATHER);
             }
             #[cfg(not(feature = "durability"))]
@@ -265,7 +274,7 @@ impl Shared {
         writer.next_buffer += 1;
         #[cfg(feature = "durability")]
         self.retire_log(writer);
-        let next = Arc::new(Buffer::new(id, self.disk.options.memtable_capacity));
+        let next = Arc::new(Buffer::new(id, &self.disk));
         let mut frozen = id;
         self.replace_view(|view| {
             frozen = view.active.id;

@@ -108,6 +108,64 @@ fn an_interval_syncs_without_being_asked() {
 }
 
 #[test]
+fn s13_s57_a_sync_that_fails_in_the_background_refuses_writes_and_shows() {
+    let disk = SimDisk::new(1);
+    let db = open(&disk, SyncPolicy::Interval(Duration::from_millis(20)));
+    db.put("k", "v").unwrap();
+    disk.hold_syncs(Some(".log"));
+    db.put("k", "w").unwrap();
+    disk.set_fault(Some(lsm_testkit::Fault { after: 0, errno: 5, sticky: true }));
+    disk.hold_syncs(None);
+    eventually("the failure shows", || db.stats().background_error.is_some());
+    disk.set_fault(None);
+    assert!(db.put("later", "v").unwrap_err().to_string().contains("opened again"));
+    assert_eq!(db.get("k").unwrap(), Some(b"w".to_vec()));
+    assert!(db.close().is_err());
+    assert_eq!(disk.threads(), 0);
+}
+
+#[test]
+fn an_interval_of_nothing_is_one_millisecond() {
+    let disk = SimDisk::new(1);
+    let db = open(&disk, SyncPolicy::Interval(Duration::ZERO));
+    db.put("k", "v").unwrap();
+    eventually("a sync in the background", || {
+        let image = disk.crash(disk.events(), Crash::LoseAll);
+        open(&image, SyncPolicy::Always).get("k").unwrap().is_some()
+    });
+    db.close().unwrap();
+}
+
+#[test]
+fn s11_closing_without_room_for_tables_leaves_a_synced_log() {
+    for policy in [SyncPolicy::Interval(Duration::from_secs(3_600)), SyncPolicy::OnFlush] {
+        let disk = SimDisk::new(1);
+        let db = open(&disk, policy);
+        db.put("k", "v").unwrap();
+        disk.set_room(Some(0));
+        db.close().unwrap_err();
+        disk.set_room(None);
+        let image = disk.crash(disk.events(), Crash::LoseAll);
+        assert_eq!(open(&image, policy).get("k").unwrap(), Some(b"v".to_vec()), "{policy:?}");
+    }
+}
+
+#[test]
+fn a_slot_that_was_stretched_is_not_used_again() {
+    let disk = SimDisk::new(1);
+    let db = open(&disk, SyncPolicy::Always);
+    db.put("huge", vec![1; 4 << 20]).unwrap();
+    db.flush().unwrap();
+    eventually("the long slot is gone", || {
+        let files = disk.contents(std::path::Path::new(DIR));
+        files
+            .iter()
+            .filter(|(name, _)| name.ends_with(".log"))
+            .all(|(_, file)| file.len() < 1 << 20)
+    });
+}
+
+#[test]
 fn under_on_flush_nothing_is_synced_for_a_write() {
     let disk = SimDisk::new(1);
     let db = open(&disk, SyncPolicy::OnFlush);
@@ -125,19 +183,23 @@ fn under_on_flush_nothing_is_synced_for_a_write() {
 
 #[test]
 fn a_sync_makes_older_logs_durable_first() {
-    // The flush cannot go on, so that several logs are live and dirty.
-    for seed in 0..20 {
+    for seed in 0..10 {
         let disk = SimDisk::new(seed);
         let db = open(&disk, SyncPolicy::OnFlush);
-        let mut model = Model::new();
+        db.put("so that", "spare logs are there").unwrap();
+        db.flush().unwrap();
+        // No flush can end, so that several logs are live and dirty.
+        disk.hold_syncs(Some(".sst.tmp"));
+        let mut model = Model::from([(b"so that".to_vec(), b"spare logs are there".to_vec())]);
         let mut rng = Rng::new(seed);
-        for _ in 0..40 {
+        while db.stats().frozen_memtables < 2 {
             let changes = changes(&mut rng);
             write(&db, &changes).unwrap();
             apply(&mut model, &changes);
         }
         db.sync().unwrap();
         let image = disk.crash(disk.events(), Crash::LoseAll);
+        disk.hold_syncs(None);
         assert_eq!(contents(&open(&image, SyncPolicy::OnFlush)), model, "seed {seed}");
     }
 }

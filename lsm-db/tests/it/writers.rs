@@ -169,11 +169,14 @@ fn writes_go_on_while_a_flush_waits_for_its_sync() {
 #[test]
 fn writers_slow_down_before_they_are_stopped_and_it_shows() {
     let disk = SimDisk::new(1);
-    let db = open_without_syncs(&disk);
-    disk.set_sync_takes(Duration::from_millis(3));
+    let config = LsmConfig::new().memtable_capacity(64 << 10);
+    #[cfg(feature = "durability")]
+    let config = config.sync_policy(lsm_db::SyncPolicy::OnFlush);
+    let db = Lsm::open_on(Arc::new(disk.clone()), DIR, config).unwrap();
+    disk.set_sync_takes(Duration::from_millis(10));
     let mut reasons = 0;
-    for n in 0..2_000 {
-        write(&db, 0, n).unwrap();
+    for n in 0..5_000_u32 {
+        db.put(n.to_be_bytes(), [0; 1_000]).unwrap();
         let stats = db.stats();
         assert!(stats.frozen_memtables <= 4, "{}", stats.frozen_memtables);
         reasons += usize::from(stats.slow_reason.is_some());
