@@ -36,6 +36,8 @@ use crate::roll::Roll;
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Tracked, lock, raise};
 
 const WORD_BYTES: usize = size_of::<u64>();
+/// Words of a cache line.
+const LINE_WORDS: usize = 8;
 /// Words that every entry begins with.
 const HEADER_WORDS: usize = 2;
 /// Added to the kind of an entry that replaced an older one.
@@ -295,12 +297,21 @@ impl Arena {
         self.chunks.get(chunk)?.version(word)
     }
 
-    /// Asks the processor to fetch an entry that will be wanted soon.
+    /// Asks the processor to fetch the beginning of an entry that will be wanted soon.
     #[inline]
     pub(crate) fn prefetch(&self, place: Place) {
+        self.prefetch_lines(place, 1);
+    }
+
+    /// The same for so many cache lines: the key and the value of a usual entry are in
+    /// three, and what is behind the first is otherwise asked for only when the key was
+    /// found to be the one.
+    #[inline]
+    pub(crate) fn prefetch_lines(&self, place: Place, lines: usize) {
         let (chunk, word) = place.split();
-        if let Some(word) = self.chunks.get(chunk).and_then(|chunk| chunk.words.get(word)) {
-            prefetch(word);
+        let Some(chunk) = self.chunks.get(chunk) else { return };
+        for word in (word..).step_by(LINE_WORDS).take(lines) {
+            chunk.words.get(word).into_iter().for_each(prefetch);
         }
     }
 
