@@ -47,11 +47,10 @@ fn merge(criterion: &mut Criterion, name: &str, split: impl Fn(usize) -> Vec<Vec
 
 fn merged(sources: Vec<SliceCursor<'_>>) -> u64 {
     let mut seen = 0;
-    let Ok(mut merge) = Merge::forward(sources, InternalKey::first_of(b""));
-    while let Some(entry) = merge.entry() {
+    let Ok(mut merge) = Merge::forward(sources, b"");
+    while let Ok(Some(entry)) = merge.next() {
         black_box(entry);
         seen += 1;
-        let Ok(()) = merge.advance();
     }
     seen
 }

@@ -8,10 +8,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lsm_types::{Cursor, Entry, InternalKey};
+use lsm_types::{Cursor, Entry, InternalKey, SeqNo};
 
 use crate::Memtable;
-use crate::arena::Place;
+use crate::arena::{Place, Version};
 use crate::order;
 use crate::tree::{Busy, FAN, Found, Seek, Tree, Way};
 
@@ -24,7 +24,8 @@ const AHEAD: usize = 8;
 /// A position in a [`Memtable`] that it owns.
 ///
 /// It shows everything that was inserted before it last went somewhere by
-/// [`seek`](Cursor::seek) or [`seek_before`](Cursor::seek_before).
+/// [`seek`](Cursor::seek) or [`seek_before`](Cursor::seek_before), or of that what
+/// [`newest`](MemtableCursor::newest) leaves.
 pub struct MemtableCursor {
     memtable: Arc<Memtable>,
     /// Entries that follow one another in the order; empty when it stands nowhere.
@@ -33,13 +34,15 @@ pub struct MemtableCursor {
     /// Whether the run is all there is.
     is_whole: bool,
     is_once: bool,
+    /// Of each key only the newest version up to this one is shown.
+    snapshot: Option<SeqNo>,
 }
 
 impl MemtableCursor {
     /// A cursor that stands nowhere yet.
     #[must_use]
     pub fn new(memtable: Arc<Memtable>) -> Self {
-        Self { memtable, run: Vec::new(), at: 0, is_whole: false, is_once: false }
+        Self { memtable, run: Vec::new(), at: 0, is_whole: false, is_once: false, snapshot: None }
     }
 
     /// A cursor for walking once over all of a memtable that is no longer written to,
@@ -48,6 +51,12 @@ impl MemtableCursor {
     #[must_use]
     pub fn once(memtable: Arc<Memtable>) -> Self {
         Self { is_once: true, ..Self::new(memtable) }
+    }
+
+    /// Shows of each key only the newest version that is not newer than `snapshot`.
+    #[must_use]
+    pub fn newest(self, snapshot: SeqNo) -> Self {
+        Self { snapshot: Some(snapshot), ..self }
     }
 
     fn go(&mut self, seek: Seek<'_>) {
@@ -83,6 +92,89 @@ impl MemtableCursor {
         let near = self.at.saturating_sub(AHEAD)..(self.at + AHEAD).min(self.run.len());
         let near = self.run.get(near).unwrap_or_default();
         near.iter().for_each(|place| self.memtable.arena.prefetch(*place));
+    }
+
+    fn step(&mut self) {
+        if self.at + 1 < self.run.len() {
+            self.at += 1;
+            self.prefetch(self.at + AHEAD);
+        } else {
+            self.leave_run(Way::After);
+        }
+    }
+
+    fn step_back(&mut self) {
+        match self.at.checked_sub(1) {
+            Some(before) => {
+                self.at = before;
+                self.prefetch(before.wrapping_sub(AHEAD));
+            }
+            None => self.leave_run(Way::Before),
+        }
+    }
+
+    #[inline]
+    fn version(&self, at: usize) -> Option<Version<'_>> {
+        self.memtable.arena.get(*self.run.get(at)?)
+    }
+
+    /// Goes on from the current entry to the next one that is to be seen, which is not
+    /// a version of `shown`.
+    fn see(&mut self, snapshot: SeqNo, shown: Option<Place>) {
+        while let Some(version) = self.version(self.at) {
+            let again = shown.is_some_and(|shown| {
+                let shown = self.memtable.arena.get(shown);
+                shown.is_some_and(|shown| shown.entry.user_key == version.entry.user_key)
+            });
+            if !again && version.entry.seq <= snapshot {
+                break;
+            }
+            self.step();
+        }
+    }
+
+    /// Goes back from the current entry to the next one that is to be seen. A key's
+    /// oldest version comes first on this way.
+    fn see_back(&mut self, snapshot: SeqNo) {
+        while self.version(self.at).is_some_and(|version| version.entry.seq > snapshot) {
+            self.step_back();
+        }
+        while let Some(current) = self.run.get(self.at).copied() {
+            if self.at == 0 && !self.is_whole {
+                self.fetch_before(current);
+            }
+            let before = self.at.checked_sub(1).and_then(|before| self.version(before));
+            // Whatever succeeds a version of a key says so.
+            let succeeds = |version: Version<'_>| {
+                version.older == Some(current) && version.entry.seq <= snapshot
+            };
+            if !before.is_some_and(succeeds) {
+                break;
+            }
+            self.at -= 1;
+        }
+    }
+
+    /// Puts what precedes the current entry, the first of its run, before it.
+    fn fetch_before(&mut self, current: Place) {
+        let memtable = &*self.memtable;
+        let Some(version) = memtable.arena.get(current) else { return };
+        let mut before = Vec::with_capacity(FAN + 1);
+        let seek = Seek { way: Way::Before, target: Some(version.entry.key()) };
+        match find(memtable, memtable.order.tree(), seek, FAN, &mut before) {
+            Ok(None) => {}
+            Ok(Some(last)) => {
+                before.truncate(last + 1);
+                before.push(current);
+                (self.run, self.at) = (before, last + 1);
+            }
+            Err(Busy) => {
+                let seek = Seek { way: Way::AtOrAfter, ..seek };
+                self.is_whole = true;
+                let found = find_alone(memtable, seek, &mut self.run);
+                self.stand(found);
+            }
+        }
     }
 
     #[inline]
@@ -134,40 +226,47 @@ impl Cursor for MemtableCursor {
 
     fn seek(&mut self, target: InternalKey<'_>) -> Result<(), Self::Error> {
         self.go(Seek { way: Way::AtOrAfter, target: Some(target) });
+        if let Some(snapshot) = self.snapshot {
+            self.see(snapshot, None);
+        }
         Ok(())
     }
 
     fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<(), Self::Error> {
         self.go(Seek { way: Way::Before, target });
-        Ok(())
-    }
-
-    #[inline]
-    fn next(&mut self) -> Result<(), Self::Error> {
-        if self.at + 1 < self.run.len() {
-            self.at += 1;
-            self.prefetch(self.at + AHEAD);
-        } else {
-            self.leave_run(Way::After);
+        if let Some(snapshot) = self.snapshot {
+            self.see_back(snapshot);
         }
         Ok(())
     }
 
     #[inline]
+    fn next(&mut self) -> Result<(), Self::Error> {
+        let Some(snapshot) = self.snapshot else {
+            self.step();
+            return Ok(());
+        };
+        let current = self.version(self.at);
+        // Most keys have one version.
+        let shown = current.filter(|version| version.older.is_some());
+        let shown = shown.and_then(|_| self.run.get(self.at).copied());
+        self.step();
+        self.see(snapshot, shown);
+        Ok(())
+    }
+
+    #[inline]
     fn prev(&mut self) -> Result<(), Self::Error> {
-        match self.at.checked_sub(1) {
-            Some(before) => {
-                self.at = before;
-                self.prefetch(before.wrapping_sub(AHEAD));
-            }
-            None => self.leave_run(Way::Before),
+        self.step_back();
+        if let Some(snapshot) = self.snapshot {
+            self.see_back(snapshot);
         }
         Ok(())
     }
 
     #[inline]
     fn entry(&self) -> Option<Entry<'_>> {
-        Some(self.memtable.arena.get(*self.run.get(self.at)?)?.entry)
+        Some(self.version(self.at)?.entry)
     }
 }
 

@@ -119,6 +119,49 @@ fn check_walk(cursor: &mut MemtableCursor, model: &Model, key: &[u8], at: u64, r
     }
 }
 
+/// Walks over the newest versions at a snapshot, to and fro, from a random place.
+fn check_newest(memtable: &Arc<Memtable>, model: &Model, key: &[u8], at: u64, rng: &mut Rng) {
+    let mut rows: Vec<Shown> = model.iter().filter(|row| row.0.1.0 <= at).map(row).collect();
+    rows.dedup_by(|next, newest| next.0 == newest.0);
+    let rank = rows.partition_point(|row| *row.0 < *key);
+    let mut cursor = match rng.below(2) {
+        0 => MemtableCursor::new(Arc::clone(memtable)).newest(seq(at)),
+        _ => MemtableCursor::once(Arc::clone(memtable)).newest(seq(at)),
+    };
+    let mut place = match rng.below(3) {
+        0 => {
+            let Ok(()) = cursor.seek(InternalKey::first_of(key));
+            Some(rank)
+        }
+        1 => {
+            let Ok(()) = cursor.seek_before(Some(InternalKey::first_of(key)));
+            rank.checked_sub(1)
+        }
+        _ => {
+            let Ok(()) = cursor.seek_before(None);
+            rows.len().checked_sub(1)
+        }
+    };
+    let mut forward = rng.below(2) == 0;
+    for _ in 0..rng.below(400) {
+        let expected = place.and_then(|place| rows.get(place));
+        assert_eq!(cursor.entry().map(shown).as_ref(), expected, "from {key:?} at {at}");
+        if expected.is_none() {
+            return;
+        }
+        if rng.below(20) == 0 {
+            forward = !forward;
+        }
+        if forward {
+            let Ok(()) = cursor.next();
+            place = place.map(|place| place + 1);
+        } else {
+            let Ok(()) = cursor.prev();
+            place = place.and_then(|place| place.checked_sub(1));
+        }
+    }
+}
+
 fn live_bytes(model: &Model) -> usize {
     let mut newest = BTreeMap::new();
     for ((key, _), (_, value)) in model.iter().rev() {
@@ -145,6 +188,7 @@ fn drive(seed: u64, writes: u64, first_walk: u64, key: impl Fn(&mut Rng) -> Vec<
         check_get(&memtable, &model, &asked, number);
         if number >= first_walk && rng.below(20) == 0 {
             check_walk(&mut cursor, &model, &asked, snapshot, &mut rng);
+            check_newest(&memtable, &model, &asked, snapshot, &mut rng);
         }
     }
     assert_eq!(memtable.len(), model.len());
@@ -163,6 +207,7 @@ fn drive(seed: u64, writes: u64, first_walk: u64, key: impl Fn(&mut Rng) -> Vec<
         let snapshot = rng.below(writes + 1);
         check_walk(&mut once, &model, &asked, snapshot, &mut rng);
         check_walk(&mut cursor, &model, &asked, snapshot, &mut rng);
+        check_newest(&memtable, &model, &asked, snapshot, &mut rng);
     }
 }
 
