@@ -66,9 +66,15 @@ mod error;
 #[cfg(feature = "std")]
 mod lsm;
 #[cfg(feature = "std")]
+mod range;
+#[cfg(feature = "std")]
 mod scan;
 #[cfg(feature = "std")]
+mod snapshot;
+#[cfg(feature = "std")]
 mod stats;
+#[cfg(feature = "std")]
+mod value;
 
 #[cfg(feature = "std")]
 pub use crate::batch::Batch;
@@ -83,9 +89,15 @@ pub use crate::error::{Error, Result};
 #[cfg(feature = "std")]
 pub use crate::lsm::Lsm;
 #[cfg(feature = "std")]
+pub use crate::range::Range;
+#[cfg(feature = "std")]
 pub use crate::scan::Scan;
 #[cfg(feature = "std")]
+pub use crate::snapshot::Snapshot;
+#[cfg(feature = "std")]
 pub use crate::stats::{LevelStats, SlowReason, Stats};
+#[cfg(feature = "std")]
+pub use crate::value::Value;
 
 /// The names that most programs need, for one `use`.
 ///

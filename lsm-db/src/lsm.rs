@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lsm_engine::{Engine, ScanRange};
 
-use crate::{Batch, Error, LsmConfig, Result, Scan, Stats};
+use crate::{Batch, Error, LsmConfig, Range, Result, Scan, Snapshot, Stats};
 
 /// An open store: a directory of sorted files with a write buffer before them.
 ///
@@ -222,6 +222,67 @@ impl Lsm {
         R: RangeBounds<Vec<u8>>,
     {
         self.engine.scan(&ScanRange::new(&range)).map(Scan::new).map_err(Error::engine)
+    }
+
+    /// The rows whose keys lie in `range`, by ascending key, as they are at this call:
+    /// the same rows as [`scan`](Lsm::scan) gives. They are read when they are asked for,
+    /// and not copied where that can be helped, so this is the cheaper way to read some of
+    /// many rows, or all of them.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("apple", "1")?;
+    /// db.put("pear", "2")?;
+    /// for row in db.range(b"b".to_vec()..) {
+    ///     let (key, value) = row?;
+    ///     assert_eq!((key.as_ref(), value.as_ref()), (&b"pear"[..], &b"2"[..]));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn range<R>(&self, range: R) -> Range
+    where
+        R: RangeBounds<Vec<u8>>,
+    {
+        Range::new(self.engine.range(&ScanRange::new(&range)))
+    }
+
+    /// The rows whose keys begin with `prefix`, otherwise as [`range`](Lsm::range).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// for key in ["user/1", "user/2", "user0", "visit/1"] {
+    ///     db.put(key, "v")?;
+    /// }
+    /// assert_eq!(db.prefix("user/").count(), 2);
+    /// assert_eq!(db.prefix("").count(), 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Range {
+        Range::new(self.engine.range(&ScanRange::prefix(prefix.as_ref())))
+    }
+
+    /// The store as it is at this call, to be read later and as often as wanted.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "before")?;
+    /// let snapshot = db.snapshot();
+    /// db.delete("k")?;
+    /// assert_eq!(snapshot.scan(..)?.next(), Some((b"k".to_vec(), b"before".to_vec())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.engine.snapshot())
     }
 
     /// Brings everything written so far into files and syncs them. Does nothing

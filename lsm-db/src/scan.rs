@@ -1,12 +1,29 @@
 //! Rows of a range.
 
 use std::iter::FusedIterator;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// The rows of a range as they were when [`Lsm::scan`](crate::Lsm::scan) was
 /// called, by ascending key, from either end.
 ///
-/// The length is exact. The rows were read, checked and copied at the call, so
-/// iterating cannot fail; memory grows with the range.
+/// The length is exact. It is found when it is first asked for; where rows of several
+/// files or of the write buffer lie in the range, that takes a walk over their keys.
+/// `scan(..).take(n).collect()` asks for it, a `for` loop over `scan(..).take(n)` does
+/// not.
+///
+/// All that can fail was done at the call: what the range holds was read once and
+/// compared with its checksums, unless that was done before. Rows are then made one by
+/// one, and memory does not grow with the range. Where files are not read in place -
+/// without [`mmap_reads`](crate::LsmConfig::mmap_reads), or with compression - the rows
+/// were copied at the call instead. [`Lsm::range`](crate::Lsm::range) reads row by row in
+/// every case.
+///
+/// A scan keeps the files and write buffers that it reads, until it is dropped.
+///
+/// # Panics
+///
+/// When somebody else changes a file of the store while it is scanned, so that rows can
+/// no longer be read that were intact at the call.
 ///
 /// ```
 /// # fn main() -> Result<(), lsm_db::Error> {
@@ -28,6 +45,11 @@ use std::iter::FusedIterator;
 pub struct Scan {
     rows: lsm_engine::Scan,
 }
+
+// What a panic can leave half done is a step of the scan alone: after it, a scan is not
+// used again. The store behind it is only read.
+impl UnwindSafe for Scan {}
+impl RefUnwindSafe for Scan {}
 
 impl Scan {
     pub(crate) fn new(rows: lsm_engine::Scan) -> Self {

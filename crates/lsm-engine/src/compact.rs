@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lsm_compaction::{DropRule, MergePlan, PickOptions, pick};
-use lsm_manifest::EditOp;
-use lsm_merge::{Merge, Newest};
-use lsm_types::{InternalKey, SeqNo, TableNo};
+use lsm_manifest::{EditOp, Span};
+use lsm_merge::Merge;
+use lsm_types::TableNo;
 
 use crate::install::Commit;
 use crate::output::Output;
+use crate::run_cursor::{Reading, RunCursor};
 use crate::shared::Shared;
-use crate::source::{Reading, RunCursor, Source};
+use crate::source::Source;
 use crate::throttle::SlowReason;
 use crate::view::{LiveRun, Tables};
 use crate::{Error, Result};
@@ -50,13 +51,11 @@ impl Shared {
     fn merge(&self, tables: &Tables, plan: &MergePlan, inputs: &[Arc<LiveRun>]) -> Result<()> {
         let begun = Instant::now();
         let rule = DropRule::for_merge(&tables.version, plan.output);
-        let sources = inputs
-            .iter()
-            .map(|run| Source::Run(RunCursor::new(Arc::clone(run), Reading::Merge)))
-            .collect();
-        let merge = Merge::forward(sources, InternalKey::first_of(b""))?;
+        let all = Arc::new(Span::all());
+        let cursor = |run| RunCursor::new(Arc::clone(run), Arc::clone(&all), Reading::Merge);
+        let sources = inputs.iter().map(|run| Source::Run(cursor(run))).collect();
         let mut output = Output::new(self);
-        output.fill(Newest::new(merge, SeqNo::MAX), &rule, true)?;
+        output.fill(Merge::forward(sources, b"")?, &rule, true)?;
 
         let mut commit = Commit { is_merge: true, ..Commit::default() };
         let inputs = inputs.iter().flat_map(|run| &run.tables);

@@ -11,8 +11,8 @@ use std::time::Instant;
 use lsm_compaction::DropRule;
 use lsm_manifest::EditOp;
 use lsm_memtable::MemtableCursor;
-use lsm_merge::{Merge, Newest};
-use lsm_types::{InternalKey, RunNo, SeqNo};
+use lsm_merge::Merge;
+use lsm_types::{RunNo, SeqNo};
 
 use crate::Result;
 use crate::install::Commit;
@@ -28,10 +28,10 @@ impl Shared {
         let Some(buffer) = view.frozen.last() else { return Ok(()) };
         let begun = Instant::now();
         let rule = DropRule::for_flush(&view.tables.version);
-        let source = Source::Memtable(MemtableCursor::once(Arc::clone(&buffer.memtable)));
-        let merge = Merge::forward(vec![source], InternalKey::first_of(b""))?;
+        let cursor = MemtableCursor::once(Arc::clone(&buffer.memtable)).newest(SeqNo::MAX);
+        let rows = Merge::forward(vec![Source::Memtable(cursor)], b"")?;
         let mut output = Output::new(self);
-        output.fill(Newest::new(merge, SeqNo::MAX), &rule, false)?;
+        output.fill(rows, &rule, false)?;
 
         let mut commit = Commit { flushed: Some(buffer.id), ..Commit::default() };
         output.finish(&mut commit, || Ok((self.allocate::<RunNo>()?, 0)))?;

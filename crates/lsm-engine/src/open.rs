@@ -22,7 +22,6 @@ use crate::close::Threads;
 use crate::install::{Commit, Installer};
 use crate::names::FileName;
 use crate::recover::{Replay, replay};
-use crate::scan::{Scan, ScanRange};
 use crate::shared::{Disk, Shared, Start};
 use crate::stats::Stats;
 use crate::sync::{Mutex, mpsc};
@@ -178,15 +177,6 @@ impl Engine {
     /// When a block that could hold it cannot be read or is damaged.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.shared.get(key)
-    }
-
-    /// The rows of `range` as they are now.
-    ///
-    /// # Errors
-    ///
-    /// When a block of the range cannot be read or is damaged.
-    pub fn scan(&self, range: &ScanRange) -> Result<Scan> {
-        self.shared.scan(range)
     }
 
     /// Brings everything written so far into tables.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lsm_compaction::DropRule;
 use lsm_manifest::{EditOp, Span, TableMeta, fence};
-use lsm_merge::Newest;
+use lsm_merge::Merge;
 use lsm_sstable::{Identity, RunMeta, RunWriter, WriteOptions};
 use lsm_types::{Entry, Kind, RunNo, TableNo, TableUid};
 use lsm_vfs::{File, write_all_at};
@@ -109,7 +109,7 @@ impl<'a> Output<'a> {
     /// store is being closed and `yields` says that the work can wait.
     pub(crate) fn fill(
         &mut self,
-        mut rows: Newest<Source>,
+        mut rows: Merge<Source>,
         rule: &DropRule,
         yields: bool,
     ) -> Result<()> {

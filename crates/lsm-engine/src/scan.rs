@@ -1,29 +1,35 @@
-//! Scanning a range: a snapshot of the moment of the call.
+//! Scanning a range by infallible rows: a snapshot of the moment of the call.
 //!
-//! Everything that can fail happens at the call: the sources are merged from the
-//! start of the range to its end, and the visible rows are copied into one buffer.
-//! Rows are cut out of it when they are asked for, from either end. Nothing outside
-//! the range is read, save what shares a block with it.
+//! Whatever can fail happens at the call. Where blocks are read in place, every block
+//! of the range is verified then, and rows are made when they are asked for: memory does
+//! not grow with the range. Where they are not - with compression, or without a
+//! mapping - the rows are copied into one buffer at the call.
+//!
+//! # Invariants
+//!
+//! * Nothing outside the range is read, save what shares a block with it.
+//! * The length is exact. It is found when it is first asked for: by counts of the
+//!   index where one run alone has keys in the range and no tombstones among them, else
+//!   by a walk over the keys.
 
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use lsm_memtable::MemtableCursor;
-use lsm_merge::{Merge, Newest};
-use lsm_types::{InternalKey, Kind};
+use lsm_manifest::Span;
+use lsm_types::SeqNo;
 
-use crate::Result;
+use crate::open::Engine;
+use crate::rows::{Row, Rows};
 use crate::shared::Shared;
-use crate::source::{Reading, RunCursor, Source};
-use crate::view::View;
+use crate::view::{LiveRun, View};
+use crate::{Error, Result};
 
 /// The keys from a first one on, up to but not including an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanRange {
-    start: Vec<u8>,
-    end: Option<Vec<u8>>,
+    span: Arc<Span>,
 }
 
 impl ScanRange {
@@ -46,53 +52,66 @@ impl ScanRange {
             Bound::Excluded(key) => Some(key.clone()),
             Bound::Unbounded => None,
         };
-        Self { start, end }
+        Self { span: Arc::new(Span { start, end }) }
     }
 
-    fn is_empty(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    /// The keys that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(prefix: &[u8]) -> Self {
+        // Behind them comes what is one higher in the last byte that can be.
+        let mut end = prefix.to_vec();
+        while end.last() == Some(&u8::MAX) {
+            end.pop();
+        }
+        let end = end.pop().map(|last| {
+            end.push(last + 1);
+            end
+        });
+        Self { span: Arc::new(Span { start: prefix.to_vec(), end }) }
     }
 
-    fn ends_before(&self, key: &[u8]) -> bool {
-        self.end.as_deref().is_some_and(|end| end <= key)
+    pub(crate) fn span(&self) -> &Arc<Span> {
+        &self.span
     }
 }
 
-impl View {
-    /// Cursors over everything in the view.
-    fn sources(&self) -> Vec<Source> {
-        let memtables = self
-            .buffers()
-            .map(|buffer| Source::Memtable(MemtableCursor::new(Arc::clone(&buffer.memtable))));
-        let runs = self
-            .tables
-            .runs
-            .iter()
-            .map(|run| Source::Run(RunCursor::new(Arc::clone(run), Reading::Serve)));
-        memtables.chain(runs).collect()
+impl Engine {
+    /// The rows of a range as they are now.
+    ///
+    /// # Errors
+    ///
+    /// When a block of the range cannot be read or is damaged.
+    pub fn scan(&self, range: &ScanRange) -> Result<Scan> {
+        let (view, snapshot) = self.shared.pinned();
+        Scan::new(view, snapshot, range)
     }
 }
 
 impl Shared {
-    /// The rows of `range` as they are now.
-    pub(crate) fn scan(&self, range: &ScanRange) -> Result<Scan> {
-        let mut scan = Scan::default();
-        if range.is_empty() {
-            return Ok(scan);
-        }
+    /// The view in force, to keep, and up to which write its reader may look.
+    pub(crate) fn pinned(&self) -> (Arc<View>, SeqNo) {
         let (view, snapshot) = self.view.snapshot();
-        let merge = Merge::forward(view.sources(), InternalKey::first_of(&range.start))?;
-        let mut rows = Newest::new(merge, snapshot);
-        while let Some(entry) = rows.next()? {
-            if range.ends_before(entry.user_key) {
-                break;
-            }
-            if entry.kind == Kind::Put {
-                scan.push(entry.user_key, entry.value);
-            }
-        }
-        Ok(scan)
+        (Arc::clone(&view), snapshot)
     }
+}
+
+/// Rows of a range, from both ends.
+pub struct Scan {
+    from: From,
+    /// Rows taken from the front and from the back.
+    taken: [usize; 2],
+}
+
+enum From {
+    Tables { rows: Box<Rows>, len: OnceLock<usize> },
+    Copy(Copied),
+}
+
+/// Rows one behind the other.
+#[derive(Default)]
+struct Copied {
+    bytes: Vec<u8>,
+    ends: Vec<Ends>,
 }
 
 /// Where a row's key and value end in the buffer; the row before ends where it
@@ -103,58 +122,143 @@ struct Ends {
     value: usize,
 }
 
-/// Rows of a range, from both ends.
-#[derive(Default)]
-pub struct Scan {
-    bytes: Vec<u8>,
-    rows: Vec<Ends>,
-    front: usize,
-    /// Rows taken from the back.
-    taken_back: usize,
-}
-
-impl Scan {
-    fn push(&mut self, key: &[u8], value: &[u8]) {
-        self.bytes.extend_from_slice(key);
+impl Copied {
+    fn push(&mut self, row: &Row<'_>) {
+        self.bytes.extend_from_slice(row.key);
         let key = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        self.rows.push(Ends { key, value: self.bytes.len() });
+        self.bytes.extend_from_slice(row.value);
+        self.ends.push(Ends { key, value: self.bytes.len() });
     }
 
     fn row(&self, number: usize) -> Option<(Vec<u8>, Vec<u8>)> {
         let begin = match number.checked_sub(1) {
-            Some(before) => self.rows.get(before)?.value,
+            Some(before) => self.ends.get(before)?.value,
             None => 0,
         };
-        let ends = self.rows.get(number)?;
+        let ends = self.ends.get(number)?;
         let key = self.bytes.get(begin..ends.key)?;
         Some((key.to_vec(), self.bytes.get(ends.key..ends.value)?.to_vec()))
     }
 }
 
+impl Scan {
+    pub(crate) fn new(view: Arc<View>, snapshot: SeqNo, range: &ScanRange) -> Result<Self> {
+        let span = range.span();
+        let tables = || view.tables.chains.iter().flat_map(|chain| chain.tables_in(span));
+        let is_lazy = span.is_empty() || tables().all(|live| live.table.is_in_place());
+        if is_lazy && !span.is_empty() {
+            view.tables.chains.iter().try_for_each(|chain| verify(chain, span))?;
+        }
+        let mut rows = Rows::new(view, snapshot, Arc::clone(span));
+        if is_lazy {
+            rows.start()?;
+            let from = From::Tables { rows: Box::new(rows), len: OnceLock::new() };
+            return Ok(Self { from, taken: [0, 0] });
+        }
+        let mut copied = Copied::default();
+        while let Some(row) = rows.next()? {
+            copied.push(&row);
+        }
+        Ok(Self { from: From::Copy(copied), taken: [0, 0] })
+    }
+
+    /// How many rows the range has.
+    fn total(&self) -> usize {
+        match &self.from {
+            From::Copy(copied) => copied.ends.len(),
+            From::Tables { rows, len } => {
+                *len.get_or_init(|| count(rows).unwrap_or_else(|error| broken(&error)))
+            }
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.total().saturating_sub(self.taken.iter().sum())
+    }
+
+    /// Goes over `skip` rows and gives the one behind them.
+    #[inline]
+    fn take(&mut self, from_back: bool, skip: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+        let [front, back] = &mut self.taken;
+        match &mut self.from {
+            From::Copy(copied) => {
+                let left = copied.ends.len() - *front - *back;
+                let taken = if from_back { back } else { front };
+                *taken += left.min(skip.saturating_add(1));
+                if skip >= left {
+                    return None;
+                }
+                let at = *taken - 1;
+                copied.row(if from_back { copied.ends.len() - 1 - at } else { at })
+            }
+            From::Tables { rows, .. } => {
+                let taken = if from_back { back } else { front };
+                for _ in 0..skip {
+                    let row = if from_back { rows.next_back() } else { rows.next() };
+                    row.unwrap_or_else(|error| broken(&error))?;
+                    *taken += 1;
+                }
+                let row = if from_back { rows.next_back() } else { rows.next() };
+                let row = row.unwrap_or_else(|error| broken(&error))?;
+                *taken += 1;
+                Some((row.key.to_vec(), row.value.to_vec()))
+            }
+        }
+    }
+}
+
+/// Every block of the range was found intact at the call. If one is not any more, the
+/// file was changed by somebody else under the mapping: rows would be missing, and the
+/// caller cannot be told otherwise.
+#[cold]
+#[expect(clippy::panic, reason = "to end early would be a wrong answer")]
+fn broken(error: &Error) -> ! {
+    panic!("a file of the store was changed while it was scanned: {error}");
+}
+
+/// Verifies the blocks of a run that can have keys in `range`.
+fn verify(run: &LiveRun, range: &Span) -> Result<()> {
+    run.tables_in(range).iter().try_for_each(|live| {
+        let meta = live.table.meta();
+        let first = meta.find_block(range.start.as_slice().max(&live.live.start));
+        let end = range.end.iter().chain(&live.live.end).min();
+        let last = end.and_then(|end| meta.find_block(end));
+        live.table.verify_blocks(first.unwrap_or_default(), last.unwrap_or(usize::MAX))
+    })
+}
+
+/// How many rows the range has: by counts where they tell, else one by one.
+fn count(rows: &Rows) -> Result<usize> {
+    let mut rows = rows.again();
+    rows.start()?;
+    if let Some(count) = rows.counted()? {
+        return Ok(count);
+    }
+    let mut count = 0;
+    while rows.next()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
 impl Iterator for Scan {
     type Item = (Vec<u8>, Vec<u8>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.nth(0)
+        self.take(false, 0)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.len(), Some(self.len()))
+        (self.left(), Some(self.left()))
     }
 
     fn count(self) -> usize {
-        self.len()
+        self.left()
     }
 
     fn nth(&mut self, skip: usize) -> Option<Self::Item> {
-        let skip = skip.min(self.len());
-        self.front += skip;
-        if self.len() == 0 {
-            return None;
-        }
-        self.front += 1;
-        self.row(self.front - 1)
+        self.take(false, skip)
     }
 
     fn last(mut self) -> Option<Self::Item> {
@@ -163,31 +267,28 @@ impl Iterator for Scan {
 }
 
 impl DoubleEndedIterator for Scan {
+    #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.nth_back(0)
+        self.take(true, 0)
     }
 
     fn nth_back(&mut self, skip: usize) -> Option<Self::Item> {
-        let skip = skip.min(self.len());
-        self.taken_back += skip;
-        if self.len() == 0 {
-            return None;
-        }
-        self.taken_back += 1;
-        self.row(self.rows.len() - self.taken_back)
+        self.take(true, skip)
     }
 }
 
 impl ExactSizeIterator for Scan {
     fn len(&self) -> usize {
-        self.rows.len() - self.front - self.taken_back
+        self.left()
     }
 }
 
 impl FusedIterator for Scan {}
 
+/// Without its length: that may take a walk over the range.
 impl fmt::Debug for Scan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scan").field("rows_left", &self.len()).finish()
+        let [front, back] = self.taken;
+        f.debug_struct("Scan").field("taken_front", &front).field("taken_back", &back).finish()
     }
 }

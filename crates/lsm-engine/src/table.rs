@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lsm_block_cache::{BlockCache, CacheKey};
 use lsm_manifest::{TableMeta, fence};
 use lsm_sstable::{
-    Block, BlockHandle, FOOTER_BYTES, Filter, HEADER_BYTES, Identity, Payload, RunMeta, SstError,
+    Block, BlockHandle, Codec, FOOTER_BYTES, Filter, HEADER_BYTES, Identity, Payload, RunMeta,
+    SstError,
 };
 use lsm_types::{Kind, StoreId, TableNo};
 use lsm_vfs::{File, Map, read_exact_at};
@@ -205,6 +206,30 @@ impl Table {
         read_exact_at(&*self.file, handle.offset, &mut section)?;
         let payload = self.meta.open_block(handle, &section, true);
         Ok(payload.and_then(Payload::unpack).map_err(|error| self.error(error))?.into())
+    }
+
+    pub(crate) fn map(&self) -> Option<&Map> {
+        self.map.as_ref()
+    }
+
+    /// Whether all blocks are read where they lie in the mapping.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.map.is_some() && self.meta.properties().codec == Codec::Plain
+    }
+
+    /// Verifies the blocks from one to another, both included, as
+    /// [`block_bytes`](Self::block_bytes) does.
+    pub(crate) fn verify_blocks(&self, first: usize, last: usize) -> Result<()> {
+        let last = last.min(self.meta.block_count().saturating_sub(1));
+        for number in first..=last {
+            if self.verified.get(number) {
+                continue;
+            }
+            if let Some(handle) = self.meta.block(number) {
+                self.open_block(&handle, self.block_bytes(&handle)?.bytes())?;
+            }
+        }
+        Ok(())
     }
 
     /// The mapped bytes of the table; none where it is not mapped.

@@ -17,9 +17,28 @@ pub(crate) struct LiveTable {
     pub(crate) live: Span,
 }
 
+impl LiveTable {
+    /// No key that the table stands for lies below this.
+    pub(crate) fn first(&self) -> &[u8] {
+        self.table.meta().properties().smallest.as_slice().max(&self.live.start)
+    }
+
+    /// Whether all keys that the table stands for lie below `key`.
+    pub(crate) fn ends_before(&self, key: &[u8]) -> bool {
+        self.table.meta().properties().largest.as_slice() < key
+            || self.live.end.as_deref().is_some_and(|end| end <= key)
+    }
+
+    /// Whether all its keys lie below those of `other`.
+    fn is_below(&self, other: &Self) -> bool {
+        self.ends_before(other.first())
+    }
+}
+
 /// A run with its tables open, in the order of their keys.
 #[derive(Debug)]
 pub(crate) struct LiveRun {
+    /// Of several runs that were chained, that of the newest.
     pub(crate) number: RunNo,
     pub(crate) tables: Vec<LiveTable>,
 }
@@ -27,11 +46,28 @@ pub(crate) struct LiveRun {
 impl LiveRun {
     /// The position of the first table that stands for `key` or a key above it.
     pub(crate) fn position(&self, key: &[u8]) -> usize {
-        let below = |live: &LiveTable| {
-            live.table.meta().properties().largest.as_slice() < key
-                || live.live.end.as_deref().is_some_and(|end| end <= key)
-        };
-        self.tables.partition_point(below)
+        self.tables.partition_point(|live| live.ends_before(key))
+    }
+
+    /// The tables that can have keys in `range`.
+    pub(crate) fn tables_in(&self, range: &Span) -> &[LiveTable] {
+        let tables = self.tables.get(self.position(&range.start)..).unwrap_or_default();
+        let Some(end) = range.end.as_deref() else { return tables };
+        tables.get(..tables.partition_point(|live| live.first() < end)).unwrap_or(tables)
+    }
+
+    /// The tables of two runs as one run; `None` if their keys overlap.
+    fn chained(&self, older: &Self) -> Option<Self> {
+        let overlaps = self.tables.iter().any(|table| {
+            let other = older.tables.get(older.position(table.first()));
+            other.is_some_and(|other| !table.is_below(other))
+        });
+        if overlaps {
+            return None;
+        }
+        let mut tables: Vec<_> = self.tables.iter().chain(&older.tables).cloned().collect();
+        tables.sort_by(|a, b| a.first().cmp(b.first()));
+        Some(Self { number: self.number, tables })
     }
 
     /// The only table of the run that could hold `key`.
@@ -48,6 +84,8 @@ pub(crate) struct Tables {
     pub(crate) version: Version,
     /// Newest first.
     pub(crate) runs: Vec<Arc<LiveRun>>,
+    /// The same for readers: neighbours in age whose keys do not overlap are one run.
+    pub(crate) chains: Vec<Arc<LiveRun>>,
 }
 
 impl Tables {
@@ -65,7 +103,8 @@ impl Tables {
             let tables = tables.collect::<Result<_>>()?;
             runs.push(Arc::new(LiveRun { number: *number, tables }));
         }
-        Ok(Self { version, runs })
+        let chains = chain(&runs);
+        Ok(Self { version, runs, chains })
     }
 
     /// All open tables by number.
@@ -73,6 +112,19 @@ impl Tables {
         let tables = self.runs.iter().flat_map(|run| &run.tables);
         tables.map(|live| (live.table.number(), Arc::clone(&live.table))).collect()
     }
+}
+
+/// Chains runs, newest first, with their older neighbours as long as no keys overlap.
+fn chain(runs: &[Arc<LiveRun>]) -> Vec<Arc<LiveRun>> {
+    let mut chains: Vec<Arc<LiveRun>> = Vec::with_capacity(runs.len());
+    for run in runs {
+        let chained = chains.last().and_then(|newer| newer.chained(run));
+        match (chained, chains.last_mut()) {
+            (Some(chained), Some(last)) => *last = Arc::new(chained),
+            _ => chains.push(Arc::clone(run)),
+        }
+    }
+    chains
 }
 
 /// What a read sees, together with the published number it loads next.

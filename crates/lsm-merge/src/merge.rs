@@ -98,11 +98,24 @@ impl<C: Cursor> Merge<C> {
         Ok(self.entry())
     }
 
-    /// What [`next`](Merge::next) gave last, or will give first.
+    /// What [`next`](Merge::next) gave last, or will give first; `None` at the end.
     #[inline]
     #[must_use]
     pub fn entry(&self) -> Option<Entry<'_>> {
         self.source()?.entry()
+    }
+
+    /// What [`next`](Merge::next) gave last; `None` before the first and behind the last.
+    #[inline]
+    #[must_use]
+    pub fn shown(&self) -> Option<Entry<'_>> {
+        if self.is_shown { self.entry() } else { None }
+    }
+
+    /// The sources, to start anew.
+    #[must_use]
+    pub fn into_sources(self) -> Vec<C> {
+        self.sources
     }
 
     /// The source of the current entry.
@@ -110,6 +123,11 @@ impl<C: Cursor> Merge<C> {
     #[must_use]
     pub fn source(&self) -> Option<&C> {
         self.sources.get(self.row.first()?.source)
+    }
+
+    /// The sources that have not ended.
+    pub fn sources_left(&self) -> impl Iterator<Item = &C> {
+        self.row.iter().filter_map(|seat| self.sources.get(seat.source))
     }
 
     /// How many older versions of shown keys were passed over so far.

@@ -1,0 +1,175 @@
+//! The rows of a range as a reader sees them, from either end.
+//!
+//! # Invariants
+//!
+//! * Each end is a merge that stands on the row that was taken from it last; it moves
+//!   when the next one is wanted. Ends are made when they are first used.
+//! * A row is taken once: an end stops before the row that the other stands on.
+//! * After an error every further call gives the same error.
+
+use std::sync::Arc;
+
+use lsm_manifest::Span;
+use lsm_merge::Merge;
+use lsm_types::{Cursor, Entry, Kind, SeqNo};
+
+use crate::run_cursor::Reading;
+use crate::source::Source;
+use crate::view::View;
+use crate::{Error, Result};
+
+/// Rows between two keys, as they were at a moment.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    view: Arc<View>,
+    snapshot: SeqNo,
+    range: Arc<Span>,
+    front: Option<Merge<Source>>,
+    back: Option<Merge<Source>>,
+    is_done: bool,
+    error: Option<Arc<Error>>,
+}
+
+/// A row where it lies.
+pub(crate) struct Row<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+}
+
+impl Rows {
+    /// What `snapshot` sees of a view. Nothing is read yet.
+    pub(crate) fn new(view: Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
+        let is_done = range.is_empty();
+        Self { view, snapshot, range, front: None, back: None, is_done, error: None }
+    }
+
+    /// All of the range once more, from its ends.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(Arc::clone(&self.view), self.snapshot, Arc::clone(&self.range))
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        self.view.sources(self.snapshot, &self.range, Reading::Serve)
+    }
+
+    /// Finds the first row, so that taking it cannot fail.
+    pub(crate) fn start(&mut self) -> Result<()> {
+        if self.front.is_none() && !self.is_done {
+            let front = Merge::forward(self.sources(), &self.range.start);
+            self.front = Some(front.map_err(|error| self.fail(error))?);
+        }
+        Ok(())
+    }
+
+    /// How many rows there are, if the index of one run tells: at the start only.
+    pub(crate) fn counted(&self) -> Result<Option<usize>> {
+        let Some(front) = self.front.as_ref().filter(|_| !self.is_done) else {
+            return Ok(Some(0));
+        };
+        let in_range = |source: &&Source| {
+            let first = source.entry().map(|entry| entry.user_key);
+            first.is_some_and(|key| self.range.end.as_deref().is_none_or(|end| key < end))
+        };
+        let mut sources = front.sources_left().filter(in_range);
+        match (sources.next(), sources.next()) {
+            (None, _) => Ok(Some(0)),
+            (Some(Source::Run(cursor)), None) => cursor.count_range(),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes to `key`: the next row from the front is the first one at or after it. Rows
+    /// that were taken from the back stay taken.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.check()?;
+        let from = key.max(&self.range.start);
+        let sources = self.front.take().map_or_else(|| self.sources(), Merge::into_sources);
+        self.front = Some(Merge::forward(sources, from).map_err(|error| self.fail(error))?);
+        self.is_done = self.range.is_empty();
+        Ok(())
+    }
+
+    /// The next row from the front.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
+        self.check()?;
+        self.start()?;
+        let found = self.step();
+        match found {
+            Ok(true) => Ok(self.front.as_ref().and_then(row)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// The next row from the back.
+    pub(crate) fn next_back(&mut self) -> Result<Option<Row<'_>>> {
+        self.check()?;
+        if self.back.is_none() && !self.is_done {
+            let back = Merge::backward(self.sources(), self.range.end.as_deref());
+            self.back = Some(back.map_err(|error| self.fail(error))?);
+        }
+        let found = self.step_back();
+        match found {
+            Ok(true) => Ok(self.back.as_ref().and_then(row)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    #[inline]
+    fn step(&mut self) -> Result<bool> {
+        let Some(front) = self.front.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
+        while let Some(entry) = front.next()? {
+            let key = entry.user_key;
+            let is_behind = self.range.end.as_deref().is_some_and(|end| end <= key);
+            if is_behind || self.back.as_ref().is_some_and(|back| !is_before(Some(key), back)) {
+                break;
+            }
+            if entry.kind == Kind::Put {
+                return Ok(true);
+            }
+        }
+        self.is_done = true;
+        Ok(false)
+    }
+
+    fn step_back(&mut self) -> Result<bool> {
+        let Some(back) = self.back.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
+        while let Some(entry) = back.next()? {
+            let key = entry.user_key;
+            let taken = self.front.as_ref().and_then(Merge::shown);
+            if key < self.range.start.as_slice() || taken.is_some_and(|taken| taken.user_key >= key)
+            {
+                break;
+            }
+            if entry.kind == Kind::Put {
+                return Ok(true);
+            }
+        }
+        self.is_done = true;
+        Ok(false)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.error.as_ref().map_or(Ok(()), |error| Err(Error::Background(Arc::clone(error))))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        let error = Arc::new(error);
+        self.error = Some(Arc::clone(&error));
+        Error::Background(error)
+    }
+}
+
+fn row(merge: &Merge<Source>) -> Option<Row<'_>> {
+    let (source, Entry { user_key, value, .. }) = (merge.source()?, merge.entry()?);
+    Some(Row { source, key: user_key, value })
+}
+
+/// Whether a key lies before the row that was taken from the back last.
+fn is_before(key: Option<&[u8]>, back: &Merge<Source>) -> bool {
+    key < back.shown().map(|entry| entry.user_key)
+}

@@ -1,0 +1,598 @@
+//! A position in a run: its tables, one behind the other.
+//!
+//! A cursor owns what it walks and holds a position - table, block, entry - so it can
+//! live as long as it likes and move between threads.
+//!
+//! # Invariants
+//!
+//! * It stands on an entry inside the live range of its table, or nowhere. It is only
+//!   asked for keys of its range; entries around it may be shown.
+//! * No block is read that lies outside the range, as far as the index tells.
+//! * Of the versions of a key it shows the newest. Tables that the engine writes hold
+//!   no other; those with hidden versions are walked more slowly.
+//! * The bytes of the block were parsed once when it was entered, and are checked all
+//!   the same with every entry: they may change under a mapping.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use lsm_manifest::Span;
+use lsm_sstable::{Block, BlockHandle, SstError, range_in};
+use lsm_types::{Cursor, Entry, InternalKey, Kind, SeqNo};
+use lsm_vfs::Map;
+
+use crate::table::{BlockBytes, Table};
+use crate::value::Value;
+use crate::view::{LiveRun, LiveTable};
+use crate::{Error, Result};
+
+/// How blocks come to a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As a reader: in place or through the cache, verified at first touch.
+    Serve,
+    /// As a merge: from the disk, verified always, past the cache.
+    Merge,
+}
+
+#[derive(Debug)]
+pub(crate) struct RunCursor {
+    run: Arc<LiveRun>,
+    range: Arc<Span>,
+    reading: Reading,
+    place: Option<Place>,
+    /// The key of the entry at the place; blocks store keys in pieces.
+    key: Vec<u8>,
+}
+
+/// Where a block's bytes are.
+#[derive(Clone, Debug)]
+enum Bytes {
+    Mapped(Map),
+    Held(Arc<[u8]>),
+}
+
+impl Bytes {
+    #[inline]
+    fn all(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map.bytes(),
+            Self::Held(bytes) => bytes,
+        }
+    }
+}
+
+/// A block, and an entry in it.
+#[derive(Debug)]
+struct Place {
+    /// The position of the table in the run.
+    table: usize,
+    /// Whether the table stands for a part of its keys only.
+    is_narrowed: bool,
+    has_hidden: bool,
+    block: usize,
+    entries: usize,
+    /// Where the block begins in its file, for messages.
+    offset: u64,
+    bytes: Bytes,
+    /// Where the block's payload lies in the bytes.
+    payload: Range<usize>,
+    /// What all keys of the block begin with has this length.
+    prefix: usize,
+    entry: usize,
+    seq: SeqNo,
+    kind: Kind,
+    /// Where the value lies in the bytes.
+    value: Range<usize>,
+}
+
+impl Place {
+    fn payload(&self) -> &[u8] {
+        self.bytes.all().get(self.payload.clone()).unwrap_or_default()
+    }
+
+    fn open(&self) -> Result<Block<'_>, SstError> {
+        Block::parse(self.payload(), self.offset)
+    }
+
+    /// Reads entry `number`. The key has the block's prefix already.
+    #[inline]
+    fn read(&mut self, number: usize, key: &mut Vec<u8>) -> Result<bool, SstError> {
+        let whole = self.bytes.all();
+        let payload = whole.get(self.payload.clone()).unwrap_or_default();
+        let block = Block::parse(payload, self.offset)?;
+        let Some(entry) = block.entry(number)? else { return Ok(false) };
+        key.truncate(self.prefix);
+        key.extend_from_slice(entry.suffix);
+        let value = range_in(whole, entry.value);
+        (self.entry, self.seq, self.kind, self.value) = (number, entry.seq, entry.kind, value);
+        Ok(true)
+    }
+}
+
+impl RunCursor {
+    /// A cursor that stands nowhere yet, for keys in `range`.
+    pub(crate) fn new(run: Arc<LiveRun>, range: Arc<Span>, reading: Reading) -> Self {
+        Self { run, range, reading, place: None, key: Vec::new() }
+    }
+
+    /// How many keys its run has in its range, if the counts of the index tell: if
+    /// there are no tombstones and no hidden versions between the ends.
+    pub(crate) fn count_range(&self) -> Result<Option<usize>> {
+        let mut count = 0;
+        for live in self.run.tables_in(&self.range) {
+            let within = live.live.intersect(&self.range);
+            let meta = live.table.meta();
+            let end = match &within.end {
+                Some(end) => rank(&live.table, end, self.reading)?,
+                None => {
+                    Rank { before: meta.properties().counts.entries, block: meta.block_count() }
+                }
+            };
+            let start = rank(&live.table, &within.start, self.reading)?;
+            let [from, to] = [start.block, end.block + 1].map(|block| meta.counts_before(block));
+            if (from.tombstones, from.hidden) != (to.tombstones, to.hidden) {
+                return Ok(None);
+            }
+            count += end.before.saturating_sub(start.before);
+        }
+        Ok(usize::try_from(count).ok())
+    }
+
+    /// The value of the current entry, to keep.
+    pub(crate) fn value(&self) -> Option<Value> {
+        let place = self.place.as_ref()?;
+        let bytes = place.bytes.all().get(place.value.clone())?;
+        Some(match &place.bytes {
+            Bytes::Mapped(_) => {
+                let table = || self.run.tables.get(place.table).map(|live| &live.table);
+                Value::of_table(bytes, table, &place.value)
+            }
+            Bytes::Held(held) => Value::of_block(bytes, held, &place.value),
+        })
+    }
+
+    fn live(&self, table: usize) -> Option<&LiveTable> {
+        self.run.tables.get(table)
+    }
+
+    /// Reads a block of a table, without choosing an entry of it. `None` if there is no
+    /// such block.
+    fn enter(&mut self, table: usize, block: usize) -> Result<Option<Place>> {
+        let Some(live) = self.run.tables.get(table) else { return Ok(None) };
+        let Some(handle) = live.table.meta().block(block) else { return Ok(None) };
+        let (bytes, payload) = read(&live.table, &handle, self.reading)?;
+        let whole = bytes.all().get(payload.clone()).unwrap_or_default();
+        let opened = live.table.open_block(&handle, whole)?;
+        self.key.clear();
+        self.key.extend_from_slice(opened.prefix());
+        let (entries, prefix) = (opened.len(), opened.prefix().len());
+        Ok(Some(Place {
+            table,
+            is_narrowed: live.live != Span::all(),
+            has_hidden: live.table.meta().properties().counts.hidden > 0,
+            block,
+            entries,
+            offset: handle.offset,
+            bytes,
+            payload,
+            prefix,
+            entry: 0,
+            seq: SeqNo::ZERO,
+            kind: Kind::Put,
+            value: 0..0,
+        }))
+    }
+
+    /// Stands on entry `number` of the block, unless it is outside the live range.
+    /// `false` if there is no such entry in the block.
+    #[inline]
+    fn stand(&mut self, mut place: Place, number: usize) -> Result<bool> {
+        match place.read(number, &mut self.key) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => return Err(self.error(&place, error)),
+        }
+        let dead = place.is_narrowed
+            && self.live(place.table).is_none_or(|live| !live.live.contains(&self.key));
+        if !dead {
+            self.place = Some(place);
+        }
+        Ok(true)
+    }
+
+    #[cold]
+    fn error(&self, place: &Place, error: SstError) -> Error {
+        match self.live(place.table) {
+            Some(live) => live.table.error(error),
+            None => Error::internal(std::path::Path::new(""), error.to_string()),
+        }
+    }
+
+    /// Whether the blocks behind block `block` of a table hold no key of the range.
+    fn ends_with(&self, table: usize, block: usize) -> bool {
+        let Some(end) = self.range.end.as_deref() else { return false };
+        let separator = self.live(table).and_then(|live| live.table.meta().separator(block));
+        separator.is_some_and(|parts| at_or_above(parts, end))
+    }
+
+    /// Whether the blocks before block `block` of a table hold no key of the range.
+    fn begins_with(&self, table: usize, block: usize) -> bool {
+        let Some(before) = block.checked_sub(1) else { return true };
+        let separator = self.live(table).and_then(|live| live.table.meta().separator(before));
+        separator.is_some_and(|parts| !at_or_above(parts, &self.range.start))
+    }
+
+    /// Goes to the first entry at or after `from` of the tables from `table` on.
+    fn enter_forward(&mut self, table: usize, from: InternalKey<'_>) -> Result<()> {
+        for table in table..self.run.tables.len() {
+            let Some(live) = self.live(table) else { break };
+            let outside = self.range.end.as_deref().is_some_and(|end| live.first() >= end);
+            if outside {
+                break;
+            }
+            self.seek_in(table, from)?;
+            if self.place.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to the first entry at or after `target` of one table.
+    fn seek_in(&mut self, table: usize, target: InternalKey<'_>) -> Result<()> {
+        let Some(live) = self.run.tables.get(table) else { return Ok(()) };
+        let start = live.live.start.clone();
+        let target = target.max(InternalKey::first_of(&start));
+        let Some(mut block) = live.table.meta().find_block(target.user_key) else {
+            return Ok(());
+        };
+        while let Some(place) = self.enter(table, block)? {
+            let found = place.open().and_then(|opened| opened.search(target));
+            let found = found.map_err(|error| self.error(&place, error))?;
+            // The index names the block by a shortened key: the entry may be in the next.
+            if self.stand(place, found)? || self.ends_with(table, block) {
+                break;
+            }
+            block += 1;
+        }
+        Ok(())
+    }
+
+    /// Goes to the last entry before `before` of the tables before `end`.
+    fn enter_backward(&mut self, end: usize, before: Option<InternalKey<'_>>) -> Result<()> {
+        for table in (0..end).rev() {
+            let Some(live) = self.live(table) else { continue };
+            if live.ends_before(&self.range.start) {
+                break;
+            }
+            self.seek_before_in(table, before)?;
+            if self.place.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to the last entry before `target` of one table.
+    fn seek_before_in(&mut self, table: usize, target: Option<InternalKey<'_>>) -> Result<()> {
+        let Some(live) = self.run.tables.get(table) else { return Ok(()) };
+        let live_end = live.live.end.clone();
+        let live_end = live_end.as_deref().map(InternalKey::first_of);
+        let end = match (target, live_end) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (end, None) | (None, end) => end,
+        };
+        let meta = live.table.meta();
+        let blocks = meta.block_count();
+        let found = end.and_then(|end| Some((meta.find_block(end.user_key)?, end)));
+        let Some((mut block, end)) = found else {
+            return self.last_of(table, blocks.saturating_sub(1));
+        };
+        // From the block that may hold the end on: back from the first entry at or
+        // behind it.
+        while let Some(place) = self.enter(table, block)? {
+            let found = place.open().and_then(|opened| opened.search(end));
+            let found = found.map_err(|error| self.error(&place, error))?;
+            let is_last = found == place.entries;
+            match found.checked_sub(1) {
+                None => return self.block_before(table, block),
+                // The end may lie in the next block: then that one decides.
+                Some(_) if is_last && block + 1 < blocks && !self.ends_with(table, block) => {
+                    block += 1;
+                }
+                Some(before) => return self.stand(place, before).map(drop),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to the last entry of the block before block `block` of a table.
+    fn block_before(&mut self, table: usize, block: usize) -> Result<()> {
+        match block.checked_sub(1) {
+            Some(before) if !self.begins_with(table, block) => self.last_of(table, before),
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes to the last entry of a block.
+    fn last_of(&mut self, table: usize, block: usize) -> Result<()> {
+        let Some(place) = self.enter(table, block)? else { return Ok(()) };
+        let last = place.entries.saturating_sub(1);
+        self.stand(place, last).map(drop)
+    }
+
+    /// Moves one entry on, whosever version it is.
+    #[inline]
+    fn step(&mut self) -> Result<()> {
+        if let Some(place) = &mut self.place
+            && place.entry + 1 < place.entries
+            && !place.is_narrowed
+            && let Ok(true) = place.read(place.entry + 1, &mut self.key)
+        {
+            return Ok(());
+        }
+        self.step_far()
+    }
+
+    #[inline(never)]
+    fn step_far(&mut self) -> Result<()> {
+        // An error leaves the cursor nowhere: it must not go on behind damage.
+        let Some(place) = self.place.take() else { return Ok(()) };
+        if place.entry + 1 < place.entries {
+            let next = place.entry + 1;
+            let table = place.table;
+            self.stand(place, next)?;
+            if self.place.is_some() {
+                return Ok(());
+            }
+            return self.enter_forward(table + 1, InternalKey::first_of(b""));
+        }
+        self.leave_block(&place)
+    }
+
+    fn leave_block(&mut self, place: &Place) -> Result<()> {
+        if self.ends_with(place.table, place.block) {
+            return Ok(());
+        }
+        if let Some(next) = self.enter(place.table, place.block + 1)? {
+            self.stand(next, 0)?;
+        }
+        if self.place.is_none() {
+            self.enter_forward(place.table + 1, InternalKey::first_of(b""))?;
+        }
+        Ok(())
+    }
+
+    /// Moves one entry back, whosever version it is.
+    #[inline]
+    fn step_back(&mut self) -> Result<()> {
+        if let Some(place) = &mut self.place
+            && let Some(before) = place.entry.checked_sub(1)
+            && !place.is_narrowed
+            && let Ok(true) = place.read(before, &mut self.key)
+        {
+            return Ok(());
+        }
+        self.step_back_far()
+    }
+
+    #[inline(never)]
+    fn step_back_far(&mut self) -> Result<()> {
+        let Some(place) = self.place.take() else { return Ok(()) };
+        let (table, block) = (place.table, place.block);
+        match place.entry.checked_sub(1) {
+            Some(before) => {
+                self.stand(place, before)?;
+            }
+            None => self.block_before(table, block)?,
+        }
+        if self.place.is_none() {
+            self.enter_backward(table, None)?;
+        }
+        Ok(())
+    }
+
+    /// Goes back from the current entry to the newest version of its key.
+    fn go_to_newest(&mut self) -> Result<()> {
+        while let Some((table, block, entry)) = self.hidden_place() {
+            let key = self.key.clone();
+            self.step_back()?;
+            if self.place.is_some() && self.key == key {
+                continue;
+            }
+            if let Some(place) = self.enter(table, block)? {
+                self.stand(place, entry)?;
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    /// Where it stands, if the table has hidden versions.
+    fn hidden_place(&self) -> Option<(usize, usize, usize)> {
+        let place = self.place.as_ref().filter(|place| place.has_hidden)?;
+        Some((place.table, place.block, place.entry))
+    }
+}
+
+/// How many entries of a table lie before a key, and in which block the first behind it
+/// is looked for.
+struct Rank {
+    before: u64,
+    block: usize,
+}
+
+fn rank(table: &Table, key: &[u8], reading: Reading) -> Result<Rank> {
+    let meta = table.meta();
+    let block = meta.find_block(key).unwrap_or(meta.block_count());
+    let mut before = meta.counts_before(block).entries;
+    if let Some(handle) = meta.block(block) {
+        let (bytes, payload) = read(table, &handle, reading)?;
+        let opened = table.open_block(&handle, bytes.all().get(payload).unwrap_or_default())?;
+        let found = opened.search(InternalKey::first_of(key));
+        before += found.map_err(|error| table.error(error))? as u64;
+    }
+    Ok(Rank { before, block })
+}
+
+/// The payload of a block, and where in the bytes it is.
+fn read(table: &Table, handle: &BlockHandle, reading: Reading) -> Result<(Bytes, Range<usize>)> {
+    let bytes = match reading {
+        Reading::Merge => BlockBytes::Held(table.read_block(handle)?),
+        Reading::Serve => table.block_bytes(handle)?,
+    };
+    Ok(match (bytes, table.map()) {
+        (BlockBytes::InPlace(payload), Some(map)) => {
+            (Bytes::Mapped(map.clone()), range_in(map.bytes(), payload))
+        }
+        (BlockBytes::InPlace(payload), None) => (Bytes::Held(payload.into()), 0..payload.len()),
+        (BlockBytes::Held(held), _) => {
+            let all = 0..held.len();
+            (Bytes::Held(held), all)
+        }
+    })
+}
+
+/// Whether a separator, in two pieces, is `key` or lies behind it.
+fn at_or_above((prefix, rest): (&[u8], &[u8]), key: &[u8]) -> bool {
+    match key.split_at_checked(prefix.len()) {
+        Some((head, tail)) => prefix.cmp(head).then_with(|| rest.cmp(tail)).is_ge(),
+        None => prefix >= key,
+    }
+}
+
+impl Cursor for RunCursor {
+    type Error = Error;
+
+    fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.place = None;
+        self.enter_forward(self.run.position(target.user_key), target)
+    }
+
+    fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<()> {
+        self.place = None;
+        let all = self.run.tables.len();
+        let end = target.map_or(all, |target| (self.run.position(target.user_key) + 1).min(all));
+        self.enter_backward(end, target)?;
+        self.go_to_newest()
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<()> {
+        if self.hidden_place().is_none() {
+            return self.step();
+        }
+        let key = self.key.clone();
+        while self.place.is_some() && self.key == key {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn prev(&mut self) -> Result<()> {
+        self.step_back()?;
+        if self.hidden_place().is_some() { self.go_to_newest() } else { Ok(()) }
+    }
+
+    #[inline]
+    fn entry(&self) -> Option<Entry<'_>> {
+        let Place { seq, kind, bytes, value, .. } = self.place.as_ref()?;
+        let value = bytes.all().get(value.clone())?;
+        Some(Entry { user_key: &self.key, seq: *seq, kind: *kind, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use lsm_testkit::{Rng, SimDisk};
+
+    use super::*;
+    use crate::{Engine, Options};
+
+    fn key(number: u64) -> Vec<u8> {
+        format!("{number:04}").into_bytes()
+    }
+
+    /// A run of every third number below 600, in tables of a few blocks, of which
+    /// each stands for a part of its keys only; and the numbers that are left.
+    fn narrowed_run(mmap_reads: bool) -> (Engine, Arc<LiveRun>, Vec<u64>) {
+        let options = Options { mmap_reads, table_bytes: 12_000, ..Options::default() };
+        let disk = Arc::new(SimDisk::new(1));
+        let engine = Engine::open_on(disk, Path::new("/store"), options).unwrap();
+        (0..600).step_by(3).for_each(|n| engine.put(&key(n), &[7; 300]).unwrap());
+        engine.flush().unwrap();
+        let view = engine.shared.view.load_full();
+        let run = &view.tables.runs[0];
+        assert!(run.tables.len() > 3, "{} tables", run.tables.len());
+        let mut left = Vec::new();
+        let tables = run.tables.iter().map(|live| {
+            let bounds = live.table.meta().properties();
+            let number = |key: &[u8]| String::from_utf8_lossy(key).parse::<u64>().unwrap();
+            let (first, last) = (number(&bounds.smallest) + 7, number(&bounds.largest) - 7);
+            left.extend((first..last).filter(|number| number % 3 == 0));
+            let live_range = Span { start: key(first), end: Some(key(last)) };
+            LiveTable { table: Arc::clone(&live.table), live: live_range }
+        });
+        let tables = tables.collect();
+        let run = Arc::new(LiveRun { number: run.number, tables });
+        (engine, run, left)
+    }
+
+    fn all() -> Arc<Span> {
+        Arc::new(Span::all())
+    }
+
+    fn at(cursor: &RunCursor) -> Option<u64> {
+        let entry = cursor.entry()?;
+        Some(String::from_utf8_lossy(entry.user_key).parse().unwrap())
+    }
+
+    #[test]
+    fn a_run_is_walked_both_ways_from_anywhere_within_live_ranges() {
+        for (mmap_reads, reading) in
+            [(true, Reading::Serve), (false, Reading::Serve), (true, Reading::Merge)]
+        {
+            let (_engine, run, left) = narrowed_run(mmap_reads);
+            let mut rng = Rng::new(5);
+            for _ in 0..300 {
+                let target = rng.below(620);
+                let mut cursor = RunCursor::new(Arc::clone(&run), all(), reading);
+                let from = left.partition_point(|number| *number < target);
+                // Before the first version of a key, or behind its last.
+                let behind = rng.one_in(2) && left.contains(&target);
+                let place = key(target);
+                let seq = if behind { SeqNo::ZERO } else { SeqNo::MAX };
+                let place = InternalKey { user_key: &place, seq };
+                let from = from + usize::from(behind);
+
+                cursor.seek(place).unwrap();
+                for expected in left[from..].iter().take(60) {
+                    assert_eq!(at(&cursor), Some(*expected), "forward from {target}");
+                    cursor.next().unwrap();
+                }
+                cursor.seek_before(Some(place)).unwrap();
+                for expected in left[..from].iter().rev().take(60) {
+                    assert_eq!(at(&cursor), Some(*expected), "backward from {target}");
+                    cursor.prev().unwrap();
+                }
+                // Turning round in the middle.
+                cursor.seek(place).unwrap();
+                if at(&cursor).is_some() && from > 0 {
+                    cursor.prev().unwrap();
+                    assert_eq!(at(&cursor), Some(left[from - 1]));
+                    cursor.next().unwrap();
+                    assert_eq!(at(&cursor), Some(left[from]));
+                }
+            }
+            let mut cursor = RunCursor::new(run, all(), reading);
+            cursor.seek_before(None).unwrap();
+            assert_eq!(at(&cursor), left.last().copied());
+            cursor.next().unwrap();
+            assert_eq!(at(&cursor), None);
+        }
+    }
+}
