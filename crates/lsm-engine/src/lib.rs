@@ -32,6 +32,7 @@ mod current;
 mod error;
 mod flush;
 mod install;
+mod key_buffer;
 #[cfg(feature = "durability")]
 mod log;
 mod names;

@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 
 use crate::Result;
 use crate::open::Engine;
-use crate::rows::{Row, Rows};
+use crate::rows::Rows;
 use crate::scan::ScanRange;
 use crate::value::Value;
 
@@ -40,26 +40,25 @@ impl Range {
     }
 }
 
-#[inline]
-fn kept(row: &Row<'_>) -> (Value, Value) {
-    (Value::copied(row.key), row.source.value().unwrap_or_else(|| Value::copied(row.value)))
-}
-
 impl Iterator for Range {
     type Item = Result<(Value, Value)>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.next().map(|row| row.as_ref().map(kept)).transpose()
+        match self.rows.advance() {
+            Ok(true) => self.rows.kept().map(Ok),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// An error counts as one row, and no row behind it.
     fn count(mut self) -> usize {
         let mut count = 0;
         loop {
-            match self.rows.next() {
-                Ok(Some(_)) => count += 1,
-                Ok(None) => return count,
+            match self.rows.advance() {
+                Ok(true) => count += 1,
+                Ok(false) => return count,
                 Err(_) => return count + 1,
             }
         }
@@ -73,7 +72,11 @@ impl Iterator for Range {
 impl DoubleEndedIterator for Range {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.rows.next_back().map(|row| row.as_ref().map(kept)).transpose()
+        match self.rows.advance_back() {
+            Ok(true) => self.rows.kept_back().map(Ok),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

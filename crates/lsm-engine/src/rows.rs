@@ -15,6 +15,7 @@ use lsm_types::{Cursor, Entry, Kind, SeqNo};
 
 use crate::run_cursor::Reading;
 use crate::source::Source;
+use crate::value::Value;
 use crate::view::View;
 use crate::{Error, Result};
 
@@ -32,7 +33,6 @@ pub(crate) struct Rows {
 
 /// A row where it lies.
 pub(crate) struct Row<'a> {
-    pub(crate) source: &'a Source,
     pub(crate) key: &'a [u8],
     pub(crate) value: &'a [u8],
 }
@@ -68,8 +68,9 @@ impl Rows {
             return Ok(Some(0));
         };
         let in_range = |source: &&Source| {
-            let first = source.entry().map(|entry| entry.user_key);
-            first.is_some_and(|key| self.range.end.as_deref().is_none_or(|end| key < end))
+            source
+                .key()
+                .is_some_and(|(key, _)| self.range.end.as_deref().is_none_or(|end| key < end))
         };
         let mut sources = front.sources_left().filter(in_range);
         match (sources.next(), sources.next()) {
@@ -93,41 +94,56 @@ impl Rows {
     /// The next row from the front.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
-        self.check()?;
-        self.start()?;
-        let found = self.step();
-        match found {
-            Ok(true) => Ok(self.front.as_ref().and_then(row)),
-            Ok(false) => Ok(None),
-            Err(error) => Err(self.fail(error)),
+        Ok(if self.advance()? { self.front.as_ref().and_then(row) } else { None })
+    }
+
+    /// Goes over the next row from the front; `false` if there is none.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        if self.front.is_none() || self.error.is_some() {
+            self.check()?;
+            self.start()?;
         }
+        self.step().map_err(|error| self.fail(error))
+    }
+
+    /// The row that was taken from the front last, to keep.
+    #[inline]
+    pub(crate) fn kept(&self) -> Option<(Value, Value)> {
+        self.front.as_ref()?.source()?.row()
+    }
+
+    /// The row that was taken from the back last, to keep.
+    pub(crate) fn kept_back(&self) -> Option<(Value, Value)> {
+        self.back.as_ref()?.source()?.row()
     }
 
     /// The next row from the back.
     pub(crate) fn next_back(&mut self) -> Result<Option<Row<'_>>> {
+        Ok(if self.advance_back()? { self.back.as_ref().and_then(row) } else { None })
+    }
+
+    /// Goes over the next row from the back; `false` if there is none.
+    pub(crate) fn advance_back(&mut self) -> Result<bool> {
         self.check()?;
         if self.back.is_none() && !self.is_done {
             let back = Merge::backward(self.sources(), self.range.end.as_deref());
             self.back = Some(back.map_err(|error| self.fail(error))?);
         }
-        let found = self.step_back();
-        match found {
-            Ok(true) => Ok(self.back.as_ref().and_then(row)),
-            Ok(false) => Ok(None),
-            Err(error) => Err(self.fail(error)),
-        }
+        self.step_back().map_err(|error| self.fail(error))
     }
 
     #[inline]
     fn step(&mut self) -> Result<bool> {
         let Some(front) = self.front.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
-        while let Some(entry) = front.next()? {
-            let key = entry.user_key;
+        loop {
+            front.advance()?;
+            let Some((key, kind)) = front.key() else { break };
             let is_behind = self.range.end.as_deref().is_some_and(|end| end <= key);
             if is_behind || self.back.as_ref().is_some_and(|back| !is_before(Some(key), back)) {
                 break;
             }
-            if entry.kind == Kind::Put {
+            if kind == Kind::Put {
                 return Ok(true);
             }
         }
@@ -137,14 +153,14 @@ impl Rows {
 
     fn step_back(&mut self) -> Result<bool> {
         let Some(back) = self.back.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
-        while let Some(entry) = back.next()? {
-            let key = entry.user_key;
+        loop {
+            back.advance()?;
+            let Some((key, kind)) = back.key() else { break };
             let taken = self.front.as_ref().and_then(Merge::shown);
-            if key < self.range.start.as_slice() || taken.is_some_and(|taken| taken.user_key >= key)
-            {
+            if key < self.range.start.as_slice() || taken.is_some_and(|taken| taken >= key) {
                 break;
             }
-            if entry.kind == Kind::Put {
+            if kind == Kind::Put {
                 return Ok(true);
             }
         }
@@ -164,12 +180,13 @@ impl Rows {
     }
 }
 
+#[inline]
 fn row(merge: &Merge<Source>) -> Option<Row<'_>> {
-    let (source, Entry { user_key, value, .. }) = (merge.source()?, merge.entry()?);
-    Some(Row { source, key: user_key, value })
+    let Entry { user_key, value, .. } = merge.entry()?;
+    Some(Row { key: user_key, value })
 }
 
 /// Whether a key lies before the row that was taken from the back last.
 fn is_before(key: Option<&[u8]>, back: &Merge<Source>) -> bool {
-    key < back.shown().map(|entry| entry.user_key)
+    key < back.shown()
 }

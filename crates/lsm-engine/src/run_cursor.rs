@@ -17,10 +17,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lsm_manifest::Span;
-use lsm_sstable::{Block, BlockHandle, SstError, range_in};
+use lsm_sstable::{Block, BlockHandle, BlockPlaces, SstError, range_in};
 use lsm_types::{Cursor, Entry, InternalKey, Kind, SeqNo};
 use lsm_vfs::Map;
 
+use crate::key_buffer::KeyBuffer;
 use crate::table::{BlockBytes, Table};
 use crate::value::Value;
 use crate::view::{LiveRun, LiveTable};
@@ -42,7 +43,7 @@ pub(crate) struct RunCursor {
     reading: Reading,
     place: Option<Place>,
     /// The key of the entry at the place; blocks store keys in pieces.
-    key: Vec<u8>,
+    key: KeyBuffer,
 }
 
 /// Where a block's bytes are.
@@ -77,8 +78,7 @@ struct Place {
     bytes: Bytes,
     /// Where the block's payload lies in the bytes.
     payload: Range<usize>,
-    /// What all keys of the block begin with has this length.
-    prefix: usize,
+    places: BlockPlaces,
     entry: usize,
     seq: SeqNo,
     kind: Kind,
@@ -87,6 +87,7 @@ struct Place {
 }
 
 impl Place {
+    #[inline]
     fn payload(&self) -> &[u8] {
         self.bytes.all().get(self.payload.clone()).unwrap_or_default()
     }
@@ -95,16 +96,28 @@ impl Place {
         Block::parse(self.payload(), self.offset)
     }
 
-    /// Reads entry `number`. The key has the block's prefix already.
+    /// Reads entry `number`, if it is there and of the usual kind.
     #[inline]
-    fn read(&mut self, number: usize, key: &mut Vec<u8>) -> Result<bool, SstError> {
-        let whole = self.bytes.all();
-        let payload = whole.get(self.payload.clone()).unwrap_or_default();
-        let block = Block::parse(payload, self.offset)?;
-        let Some(entry) = block.entry(number)? else { return Ok(false) };
-        key.truncate(self.prefix);
-        key.extend_from_slice(entry.suffix);
-        let value = range_in(whole, entry.value);
+    fn read_usual(&mut self, number: usize, key: &mut KeyBuffer) -> bool {
+        let payload = self.payload();
+        let Some(found) = self.places.entry(payload, number) else { return false };
+        key.set_suffix(payload.get(found.suffix.start..).unwrap_or_default(), found.suffix.len());
+        (self.entry, self.seq, self.kind, self.value) =
+            (number, found.seq, found.kind, found.value);
+        true
+    }
+
+    /// Reads entry `number`; `false` if there is none.
+    fn read(&mut self, number: usize, key: &mut KeyBuffer) -> Result<bool, SstError> {
+        if self.read_usual(number, key) {
+            return Ok(true);
+        }
+        let payload = self.payload();
+        let Some(entry) = Block::parse(payload, self.offset)?.entry(number)? else {
+            return Ok(false);
+        };
+        key.set_suffix(entry.suffix, entry.suffix.len());
+        let value = range_in(self.bytes.all(), entry.value);
         (self.entry, self.seq, self.kind, self.value) = (number, entry.seq, entry.kind, value);
         Ok(true)
     }
@@ -113,7 +126,7 @@ impl Place {
 impl RunCursor {
     /// A cursor that stands nowhere yet, for keys in `range`.
     pub(crate) fn new(run: Arc<LiveRun>, range: Arc<Span>, reading: Reading) -> Self {
-        Self { run, range, reading, place: None, key: Vec::new() }
+        Self { run, range, reading, place: None, key: KeyBuffer::default() }
     }
 
     /// How many keys its run has in its range, if the counts of the index tell: if
@@ -139,17 +152,19 @@ impl RunCursor {
         Ok(usize::try_from(count).ok())
     }
 
-    /// The value of the current entry, to keep.
-    pub(crate) fn value(&self) -> Option<Value> {
+    /// The key and the value of the current entry, to keep.
+    #[inline]
+    pub(crate) fn row(&self) -> Option<(Value, Value)> {
         let place = self.place.as_ref()?;
-        let bytes = place.bytes.all().get(place.value.clone())?;
-        Some(match &place.bytes {
+        let (bytes, start) = (place.bytes.all().get(place.value.clone())?, place.value.start);
+        let value = match &place.bytes {
             Bytes::Mapped(_) => {
                 let table = || self.run.tables.get(place.table).map(|live| &live.table);
-                Value::of_table(bytes, table, &place.value)
+                Value::of_table(bytes, table, start)
             }
-            Bytes::Held(held) => Value::of_block(bytes, held, &place.value),
-        })
+            Bytes::Held(held) => Value::of_block(bytes, held, start),
+        };
+        Some((Value::copied(self.key.key()), value))
     }
 
     fn live(&self, table: usize) -> Option<&LiveTable> {
@@ -164,9 +179,8 @@ impl RunCursor {
         let (bytes, payload) = read(&live.table, &handle, self.reading)?;
         let whole = bytes.all().get(payload.clone()).unwrap_or_default();
         let opened = live.table.open_block(&handle, whole)?;
-        self.key.clear();
-        self.key.extend_from_slice(opened.prefix());
-        let (entries, prefix) = (opened.len(), opened.prefix().len());
+        self.key.set_prefix(opened.prefix());
+        let (entries, places) = (opened.len(), BlockPlaces::of(&opened, whole));
         Ok(Some(Place {
             table,
             is_narrowed: live.live != Span::all(),
@@ -176,7 +190,7 @@ impl RunCursor {
             offset: handle.offset,
             bytes,
             payload,
-            prefix,
+            places,
             entry: 0,
             seq: SeqNo::ZERO,
             kind: Kind::Put,
@@ -194,7 +208,7 @@ impl RunCursor {
             Err(error) => return Err(self.error(&place, error)),
         }
         let dead = place.is_narrowed
-            && self.live(place.table).is_none_or(|live| !live.live.contains(&self.key));
+            && self.live(place.table).is_none_or(|live| !live.live.contains(self.key.key()));
         if !dead {
             self.place = Some(place);
         }
@@ -328,7 +342,7 @@ impl RunCursor {
         if let Some(place) = &mut self.place
             && place.entry + 1 < place.entries
             && !place.is_narrowed
-            && let Ok(true) = place.read(place.entry + 1, &mut self.key)
+            && place.read_usual(place.entry + 1, &mut self.key)
         {
             return Ok(());
         }
@@ -370,7 +384,7 @@ impl RunCursor {
         if let Some(place) = &mut self.place
             && let Some(before) = place.entry.checked_sub(1)
             && !place.is_narrowed
-            && let Ok(true) = place.read(before, &mut self.key)
+            && place.read_usual(before, &mut self.key)
         {
             return Ok(());
         }
@@ -396,9 +410,9 @@ impl RunCursor {
     /// Goes back from the current entry to the newest version of its key.
     fn go_to_newest(&mut self) -> Result<()> {
         while let Some((table, block, entry)) = self.hidden_place() {
-            let key = self.key.clone();
+            let key = self.key.key().to_vec();
             self.step_back()?;
-            if self.place.is_some() && self.key == key {
+            if self.place.is_some() && self.key.key() == key {
                 continue;
             }
             if let Some(place) = self.enter(table, block)? {
@@ -483,8 +497,8 @@ impl Cursor for RunCursor {
         if self.hidden_place().is_none() {
             return self.step();
         }
-        let key = self.key.clone();
-        while self.place.is_some() && self.key == key {
+        let key = self.key.key().to_vec();
+        while self.place.is_some() && self.key.key() == key {
             self.step()?;
         }
         Ok(())
@@ -500,7 +514,12 @@ impl Cursor for RunCursor {
     fn entry(&self) -> Option<Entry<'_>> {
         let Place { seq, kind, bytes, value, .. } = self.place.as_ref()?;
         let value = bytes.all().get(value.clone())?;
-        Some(Entry { user_key: &self.key, seq: *seq, kind: *kind, value })
+        Some(Entry { user_key: self.key.key(), seq: *seq, kind: *kind, value })
+    }
+
+    #[inline]
+    fn key(&self) -> Option<(&[u8], Kind)> {
+        Some((self.key.key(), self.place.as_ref()?.kind))
     }
 }
 

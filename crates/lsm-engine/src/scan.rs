@@ -235,7 +235,7 @@ fn count(rows: &Rows) -> Result<usize> {
         return Ok(count);
     }
     let mut count = 0;
-    while rows.next()?.is_some() {
+    while rows.advance()? {
         count += 1;
     }
     Ok(count)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lsm_manifest::Span;
 use lsm_memtable::MemtableCursor;
-use lsm_types::{Cursor, Entry, InternalKey, SeqNo};
+use lsm_types::{Cursor, Entry, InternalKey, Kind, SeqNo};
 
 use crate::run_cursor::{Reading, RunCursor};
 use crate::value::Value;
@@ -22,11 +22,15 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The value of the current entry, to keep.
-    pub(crate) fn value(&self) -> Option<Value> {
+    /// The key and the value of the current entry, to keep.
+    #[inline]
+    pub(crate) fn row(&self) -> Option<(Value, Value)> {
         match self {
-            Self::Memtable(cursor) => Some(Value::copied(cursor.entry()?.value)),
-            Self::Run(cursor) => cursor.value(),
+            Self::Memtable(cursor) => {
+                let entry = cursor.entry()?;
+                Some((Value::copied(entry.user_key), Value::copied(entry.value)))
+            }
+            Self::Run(cursor) => cursor.row(),
         }
     }
 }
@@ -95,6 +99,14 @@ impl Cursor for Source {
         match self {
             Self::Memtable(cursor) => cursor.entry(),
             Self::Run(cursor) => cursor.entry(),
+        }
+    }
+
+    #[inline]
+    fn key(&self) -> Option<(&[u8], Kind)> {
+        match self {
+            Self::Memtable(cursor) => cursor.key(),
+            Self::Run(cursor) => cursor.key(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! mapping of a table, or in an unpacked block - and are kept alive by it.
 
 use std::fmt;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::table::Table;
@@ -49,17 +49,23 @@ impl Value {
 
     #[inline]
     fn inline(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > INLINE_BYTES {
+            return None;
+        }
         let mut copy = [0; INLINE_BYTES];
-        copy.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        // Two moves of a fixed length, which overlap, for the usual lengths.
+        if !copy_ends::<16>(&mut copy, bytes) && !copy_ends::<8>(&mut copy, bytes) {
+            copy.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        }
         Some(Self(Place::Inline { len: bytes.len() as u8, bytes: copy }))
     }
 
-    /// These bytes, which are the range `at` of the mapping of a table.
+    /// These bytes, which begin at `start` in the mapping of a table.
     #[inline]
     pub(crate) fn of_table<'a>(
         bytes: &[u8],
         table: impl FnOnce() -> Option<&'a Arc<Table>>,
-        at: &Range<usize>,
+        start: usize,
     ) -> Self {
         if let Some(value) = Self::inline(bytes) {
             return value;
@@ -67,23 +73,38 @@ impl Value {
         match (table(), u32::try_from(bytes.len())) {
             (Some(table), Ok(len)) => {
                 let table = Arc::clone(table);
-                Self(Place::Mapped { table, start: at.start as u64, len })
+                Self(Place::Mapped { table, start: start as u64, len })
             }
             _ => Self::copied(bytes),
         }
     }
 
-    /// These bytes, which are the range `at` of a block.
+    /// These bytes, which begin at `start` in a block.
     #[inline]
-    pub(crate) fn of_block(bytes: &[u8], block: &Arc<[u8]>, at: &Range<usize>) -> Self {
+    pub(crate) fn of_block(bytes: &[u8], block: &Arc<[u8]>, start: usize) -> Self {
         if let Some(value) = Self::inline(bytes) {
             return value;
         }
-        match (u32::try_from(at.start), u32::try_from(bytes.len())) {
+        match (u32::try_from(start), u32::try_from(bytes.len())) {
             (Ok(start), Ok(len)) => Self(Place::Held { bytes: Arc::clone(block), start, len }),
             _ => Self::copied(bytes),
         }
     }
+}
+
+/// Copies the first and the last `N` bytes, which are all if there are at most twice as
+/// many; `false` if there are fewer than `N`.
+#[inline]
+fn copy_ends<const N: usize>(to: &mut [u8; INLINE_BYTES], from: &[u8]) -> bool {
+    let ends = from.first_chunk::<N>().zip(from.last_chunk::<N>());
+    let Some((first, last)) = ends else { return false };
+    if let Some(to) = to.first_chunk_mut() {
+        *to = *first;
+    }
+    if let Some(to) = to.get_mut(..from.len()).and_then(<[u8]>::last_chunk_mut) {
+        *to = *last;
+    }
+    true
 }
 
 impl Deref for Value {
@@ -113,12 +134,11 @@ mod tests {
 
     #[test]
     fn a_value_is_what_it_was_made_from() {
-        for len in [0, 1, INLINE_BYTES - 1, INLINE_BYTES, INLINE_BYTES + 1, 100_000] {
+        for len in (0..=INLINE_BYTES + 1).chain([100_000]) {
             let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
             assert_eq!(*Value::copied(&bytes), *bytes);
             let block: Arc<[u8]> = [b"before", &*bytes, b"behind"].concat().into();
-            let at = 6..6 + len;
-            assert_eq!(*Value::of_block(&bytes, &block, &at).clone(), *bytes);
+            assert_eq!(*Value::of_block(&bytes, &block, 6).clone(), *bytes);
         }
     }
 }

@@ -36,13 +36,23 @@ pub struct MemtableCursor {
     is_once: bool,
     /// Of each key only the newest version up to this one is shown.
     snapshot: Option<SeqNo>,
+    /// Whether the current entry replaced another; known where a snapshot is.
+    has_older: bool,
 }
 
 impl MemtableCursor {
     /// A cursor that stands nowhere yet.
     #[must_use]
     pub fn new(memtable: Arc<Memtable>) -> Self {
-        Self { memtable, run: Vec::new(), at: 0, is_whole: false, is_once: false, snapshot: None }
+        Self {
+            memtable,
+            run: Vec::new(),
+            at: 0,
+            is_whole: false,
+            is_once: false,
+            snapshot: None,
+            has_older: false,
+        }
     }
 
     /// A cursor for walking once over all of a memtable that is no longer written to,
@@ -127,6 +137,7 @@ impl MemtableCursor {
                 shown.is_some_and(|shown| shown.entry.user_key == version.entry.user_key)
             });
             if !again && version.entry.seq <= snapshot {
+                self.has_older = version.older.is_some();
                 break;
             }
             self.step();
@@ -153,6 +164,7 @@ impl MemtableCursor {
             }
             self.at -= 1;
         }
+        self.has_older = self.version(self.at).is_some_and(|version| version.older.is_some());
     }
 
     /// Puts what precedes the current entry, the first of its run, before it.
@@ -246,10 +258,8 @@ impl Cursor for MemtableCursor {
             self.step();
             return Ok(());
         };
-        let current = self.version(self.at);
         // Most keys have one version.
-        let shown = current.filter(|version| version.older.is_some());
-        let shown = shown.and_then(|_| self.run.get(self.at).copied());
+        let shown = self.run.get(self.at).copied().filter(|_| self.has_older);
         self.step();
         self.see(snapshot, shown);
         Ok(())

@@ -18,10 +18,10 @@
 //! * The row ascends on the way: by key, and for equal keys by sequence number
 //!   downwards, whichever way the stream walks. So the newest version of a key comes
 //!   first, and the older ones directly behind it.
-//! * A source that has ended is not in the row.
+//! * A source that has ended is not in the row, unless it is the only one.
 //! * Heads only order: equal ones are settled by the keys themselves.
 
-use lsm_types::{Cursor, Entry, InternalKey};
+use lsm_types::{Cursor, Entry, InternalKey, Kind};
 
 /// Which way a stream walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +91,29 @@ impl<C: Cursor> Merge<C> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "it lends: the entry borrows the stream")]
     pub fn next(&mut self) -> Result<Option<Entry<'_>>, C::Error> {
+        self.advance()?;
+        Ok(self.entry())
+    }
+
+    /// As [`next`](Merge::next), for who looks at the [key](Merge::key) first.
+    ///
+    /// # Errors
+    ///
+    /// When a source cannot move.
+    #[inline]
+    pub fn advance(&mut self) -> Result<(), C::Error> {
         if self.is_shown {
             self.step()?;
         }
         self.is_shown = true;
-        Ok(self.entry())
+        Ok(())
+    }
+
+    /// The key of the [`entry`](Merge::entry), and what it does to it.
+    #[inline]
+    #[must_use]
+    pub fn key(&self) -> Option<(&[u8], Kind)> {
+        self.source()?.key()
     }
 
     /// What [`next`](Merge::next) gave last, or will give first; `None` at the end.
@@ -105,11 +123,12 @@ impl<C: Cursor> Merge<C> {
         self.source()?.entry()
     }
 
-    /// What [`next`](Merge::next) gave last; `None` before the first and behind the last.
+    /// The key that was given last; `None` before the first and behind the last.
     #[inline]
     #[must_use]
-    pub fn shown(&self) -> Option<Entry<'_>> {
-        if self.is_shown { self.entry() } else { None }
+    pub fn shown(&self) -> Option<&[u8]> {
+        let (key, _) = self.key().filter(|_| self.is_shown)?;
+        Some(key)
     }
 
     /// The sources, to start anew.
@@ -139,7 +158,14 @@ impl<C: Cursor> Merge<C> {
     /// Goes on to the next key.
     #[inline]
     fn step(&mut self) -> Result<(), C::Error> {
-        let Some(first) = self.row.first().copied() else { return Ok(()) };
+        let first = match self.row.as_slice() {
+            [] => return Ok(()),
+            [only] => {
+                // With nobody to compare with it needs no head, and keeps its seat.
+                return self.move_source(only.source);
+            }
+            [first, ..] => *first,
+        };
         while let Some(second) = self.row.get(1).copied()
             && second.head == first.head
             && self.has_key_of(second, first)
@@ -150,43 +176,34 @@ impl<C: Cursor> Merge<C> {
         self.move_seat(0, first)
     }
 
+    #[inline]
+    fn move_source(&mut self, source: usize) -> Result<(), C::Error> {
+        let Some(source) = self.sources.get_mut(source) else { return Ok(()) };
+        match self.direction {
+            Direction::Forward => source.next(),
+            Direction::Backward => source.prev(),
+        }
+    }
+
     /// Moves the source in a seat of the row, and to the seat where it then belongs.
     #[inline]
     fn move_seat(&mut self, at: usize, seat: Seat) -> Result<(), C::Error> {
-        let Some(source) = self.sources.get_mut(seat.source) else { return Ok(()) };
-        match self.direction {
-            Direction::Forward => source.next()?,
-            Direction::Backward => source.prev()?,
-        }
-        if at + 1 < self.row.len() {
-            self.find_seat(at, seat.source);
-        } else if source.entry().is_none() {
-            // The last seat needs no head until another source is compared with it.
-            self.row.truncate(at);
-        } else if at > 0 {
-            let head = self.head(seat.source);
-            self.row.truncate(at);
-            self.row.extend(head.map(|head| Seat { head, source: seat.source }));
-        }
-        Ok(())
-    }
-
-    /// Finds the seat of a source that has moved and sits at `at`, others behind it.
-    #[inline]
-    fn find_seat(&mut self, at: usize, source: usize) {
-        let Some(head) = self.head(source) else {
+        self.move_source(seat.source)?;
+        let Some(head) = self.head(seat.source) else {
             self.row.remove(at);
-            return;
+            return Ok(());
         };
-        let moved = Seat { head, source };
-        if self.row.get(at + 1).is_some_and(|next| self.comes_before(moved, *next)) {
+        let moved = Seat { head, source: seat.source };
+        let next = self.row.get(at + 1).copied();
+        if next.is_none_or(|next| self.comes_before(moved, next)) {
             if let Some(seat) = self.row.get_mut(at) {
                 *seat = moved;
             }
-            return;
+            return Ok(());
         }
         self.row.remove(at);
-        self.seat(source, at + 1);
+        self.seat(seat.source, at + 1);
+        Ok(())
     }
 
     /// Gives a source its place in the row, which is `from` or behind it.
@@ -202,7 +219,7 @@ impl<C: Cursor> Merge<C> {
     /// The head of a source's key; `None` if it has ended.
     #[inline]
     fn head(&self, source: usize) -> Option<u128> {
-        let head = head(self.sources.get(source)?.entry()?.user_key);
+        let head = head(self.sources.get(source)?.key()?.0);
         Some(match self.direction {
             Direction::Forward => head,
             Direction::Backward => !head,
@@ -228,7 +245,7 @@ impl<C: Cursor> Merge<C> {
     }
 
     fn has_key_of(&self, a: Seat, b: Seat) -> bool {
-        let key = |seat: Seat| Some(self.sources.get(seat.source)?.entry()?.user_key);
+        let key = |seat: Seat| Some(self.sources.get(seat.source)?.key()?.0);
         key(a) == key(b)
     }
 }
@@ -252,7 +269,7 @@ fn short_head(key: &[u8]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lsm_types::{Kind, SeqNo};
+    use lsm_types::SeqNo;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::convert::Infallible;

@@ -77,15 +77,15 @@ pub struct Block<'a> {
     prefix: &'a [u8],
     buckets: &'a [u8],
     heads: &'a [[u8; 4]],
-    offsets: &'a [[u8; 2]],
-    entries: &'a [u8],
-    base: u64,
-    delta_bytes: u8,
+    pub(crate) offsets: &'a [[u8; 2]],
+    pub(crate) entries: &'a [u8],
+    pub(crate) base: u64,
+    pub(crate) delta_bytes: u8,
     /// The bits that a delta of so many bytes has.
-    delta_mask: u64,
+    pub(crate) delta_mask: u64,
     /// Suffixes below this length have a length of one byte, in a block that is too
     /// short for keys and values above their limits.
-    short: u8,
+    pub(crate) short: u8,
     /// Where the block's section stands in its table, for messages.
     at: u64,
 }

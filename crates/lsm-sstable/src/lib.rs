@@ -67,6 +67,7 @@ mod index;
 mod iter;
 mod layout;
 mod meta;
+mod places;
 mod properties;
 mod reader;
 mod salvage;
@@ -84,6 +85,7 @@ pub use lsm_types::{
     Entry, InternalKey, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES, SeqNo, StoreId, TableNo, TableUid,
 };
 pub use meta::RunMeta;
+pub use places::{BlockPlaces, EntryPlaces};
 pub use properties::Properties;
 pub use reader::{Row, RunReader};
 pub use salvage::{Piece, Salvage};

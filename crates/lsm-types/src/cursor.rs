@@ -1,6 +1,6 @@
 //! The one trait that sources of entries implement.
 
-use crate::{Entry, InternalKey};
+use crate::{Entry, InternalKey, Kind};
 
 /// A position in an ordered source of entries.
 ///
@@ -42,4 +42,11 @@ pub trait Cursor {
 
     /// The entry under the cursor.
     fn entry(&self) -> Option<Entry<'_>>;
+
+    /// The key of the entry under the cursor, and what it does to it: for who does not
+    /// want the value, which may be cheaper.
+    #[inline]
+    fn key(&self) -> Option<(&[u8], Kind)> {
+        self.entry().map(|entry| (entry.user_key, entry.kind))
+    }
 }

@@ -29,6 +29,7 @@ impl Map {
     }
 
     /// The bytes.
+    #[inline]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match &self.0 {
