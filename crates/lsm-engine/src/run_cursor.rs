@@ -102,8 +102,9 @@ impl Place {
         let payload = self.payload();
         let Some(found) = self.places.entry(payload, number) else { return false };
         key.set_suffix(payload.get(found.suffix.start..).unwrap_or_default(), found.suffix.len());
-        (self.entry, self.seq, self.kind, self.value) =
-            (number, found.seq, found.kind, found.value);
+        let start = self.payload.start;
+        self.value = start + found.value.start..start + found.value.end;
+        (self.entry, self.seq, self.kind) = (number, found.seq, found.kind);
         true
     }
 

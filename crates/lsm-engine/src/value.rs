@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::table::Table;
 
-/// So many bytes are copied rather than shared: a value is then four words long.
-const INLINE_BYTES: usize = 30;
+/// So many bytes are copied rather than shared: three words, of the four that a value has.
+const INLINE_BYTES: usize = 24;
 
 /// Bytes that stay as they were read, whatever happens to the store.
 #[derive(Clone)]
@@ -19,8 +19,8 @@ pub struct Value(Place);
 #[derive(Clone)]
 enum Place {
     Inline {
+        bytes: Words,
         len: u8,
-        bytes: [u8; INLINE_BYTES],
     },
     /// In a block, or in bytes of its own.
     Held {
@@ -36,28 +36,43 @@ enum Place {
     },
 }
 
+/// A few bytes, at a whole word: a value is moved several times until it is where it is
+/// wanted, and words that were just written are read back at once only as they are.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Words([u8; INLINE_BYTES]);
+
 const _: () = assert!(size_of::<Value>() == 32);
 
 impl Value {
     /// A copy.
+    #[inline(always)]
     pub(crate) fn copied(bytes: &[u8]) -> Self {
-        Self::inline(bytes).unwrap_or_else(|| {
-            let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            Self(Place::Held { bytes: bytes.into(), start: 0, len })
-        })
+        Self::inline(bytes).unwrap_or_else(|| Self::boxed(bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn inline(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > INLINE_BYTES {
             return None;
         }
-        let mut copy = [0; INLINE_BYTES];
-        // Two moves of a fixed length, which overlap, for the usual lengths.
-        if !copy_ends::<16>(&mut copy, bytes) && !copy_ends::<8>(&mut copy, bytes) {
-            copy.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        // By words, in registers: what lies behind the bytes is zero.
+        let mut words = [0_u64; INLINE_BYTES / 8];
+        let (whole, rest) = bytes.as_chunks::<8>();
+        words.iter_mut().zip(whole).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
+        if let Some(word) = words.get_mut(whole.len()) {
+            *word = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         }
-        Some(Self(Place::Inline { len: bytes.len() as u8, bytes: copy }))
+        let mut copy = Words([0; INLINE_BYTES]);
+        let room = copy.0.as_chunks_mut::<8>().0;
+        room.iter_mut().zip(words).for_each(|(to, word)| *to = word.to_le_bytes());
+        Some(Self(Place::Inline { bytes: copy, len: bytes.len() as u8 }))
+    }
+
+    #[inline(never)]
+    fn boxed(bytes: &[u8]) -> Self {
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self(Place::Held { bytes: bytes.into(), start: 0, len })
     }
 
     /// These bytes, which begin at `start` in the mapping of a table.
@@ -92,28 +107,13 @@ impl Value {
     }
 }
 
-/// Copies the first and the last `N` bytes, which are all if there are at most twice as
-/// many; `false` if there are fewer than `N`.
-#[inline]
-fn copy_ends<const N: usize>(to: &mut [u8; INLINE_BYTES], from: &[u8]) -> bool {
-    let ends = from.first_chunk::<N>().zip(from.last_chunk::<N>());
-    let Some((first, last)) = ends else { return false };
-    if let Some(to) = to.first_chunk_mut() {
-        *to = *first;
-    }
-    if let Some(to) = to.get_mut(..from.len()).and_then(<[u8]>::last_chunk_mut) {
-        *to = *last;
-    }
-    true
-}
-
 impl Deref for Value {
     type Target = [u8];
 
     #[inline]
     fn deref(&self) -> &[u8] {
         let (bytes, start, len) = match &self.0 {
-            Place::Inline { len, bytes } => (&bytes[..], 0, usize::from(*len)),
+            Place::Inline { bytes, len } => (&bytes.0[..], 0, usize::from(*len)),
             Place::Held { bytes, start, len } => (&**bytes, *start as usize, *len as usize),
             Place::Mapped { table, start, len } => (table.mapped(), *start as usize, *len as usize),
         };
