@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lsm_engine::{Engine, ScanRange};
 
-use crate::{Batch, Error, LsmConfig, Range, Result, Scan, Snapshot, Stats};
+use crate::{Batch, Error, LsmConfig, Range, Result, Scan, Snapshot, Stats, Value};
 
 /// An open store: a directory of sorted files with a write buffer before them.
 ///
@@ -146,6 +146,73 @@ impl Lsm {
     /// ```
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         self.engine.get(key.as_ref()).map_err(Error::engine)
+    }
+
+    /// As [`get`](Lsm::get), but the value is not copied where that can be helped: it
+    /// stays in the file's mapping or in the cached block. For values of some length.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Lsm::get).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("page", vec![7; 64 * 1024])?;
+    /// db.flush()?;
+    /// if let Some(page) = db.get_pinned("page")? {
+    ///     assert_eq!(page.len(), 64 * 1024);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_pinned(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        Ok(self.engine.get_pinned(key.as_ref()).map_err(Error::engine)?.map(Value::new))
+    }
+
+    /// Whether `key` has a value. Cheaper than a [`get`](Lsm::get), as nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Lsm::get).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "")?;
+    /// assert!(db.contains_key("k")? && !db.contains_key("l")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.engine.contains_key(key.as_ref()).map_err(Error::engine)
+    }
+
+    /// The values of many keys at one moment, in the order of `keys`, as
+    /// [`get_pinned`](Lsm::get_pinned) gives them. Cheaper than as many gets, above all
+    /// where keys are near each other or wait for memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Lsm::get), for any of the keys.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("a", "1")?;
+    /// db.put("b", "2")?;
+    /// let values = db.multi_get(&["b", "x", "a"])?;
+    /// let text = |at: usize| values[at].as_deref().map(String::from_utf8_lossy);
+    /// assert_eq!((text(0).as_deref(), text(1), text(2).as_deref()), (Some("2"), None, Some("1")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
+        let values = self.engine.get_many(keys).map_err(Error::engine)?;
+        Ok(values.into_iter().map(|value| value.map(Value::new)).collect())
     }
 
     /// Deletes `key`, which need not exist.

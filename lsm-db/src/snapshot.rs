@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use lsm_engine::ScanRange;
 
-use crate::{Error, Range, Result, Scan};
+use crate::{Error, Range, Result, Scan, Value};
 
 /// The store as it was at a moment, from [`Lsm::snapshot`](crate::Lsm::snapshot).
 ///
@@ -21,8 +21,8 @@ use crate::{Error, Range, Result, Scan};
 /// let before = db.snapshot();
 /// db.put("account-1", "70")?;
 /// db.put("account-2", "30")?;
+/// assert_eq!(before.get("account-1")?, Some(b"100".to_vec()));
 /// assert_eq!(before.range(..).count(), 1);
-/// assert_eq!(before.range(..).next().unwrap()?.1, "100");
 /// # Ok(())
 /// # }
 /// ```
@@ -38,6 +38,24 @@ impl RefUnwindSafe for Snapshot {}
 impl Snapshot {
     pub(crate) fn new(inner: lsm_engine::Snapshot) -> Self {
         Self { inner }
+    }
+
+    /// As [`Lsm::get`](crate::Lsm::get), of this moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lsm::get`](crate::Lsm::get).
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.inner.get(key.as_ref()).map_err(Error::engine)
+    }
+
+    /// As [`Lsm::get_pinned`](crate::Lsm::get_pinned), of this moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lsm::get`](crate::Lsm::get).
+    pub fn get_pinned(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        Ok(self.inner.get_pinned(key.as_ref()).map_err(Error::engine)?.map(Value::new))
     }
 
     /// As [`Lsm::scan`](crate::Lsm::scan), of this moment.

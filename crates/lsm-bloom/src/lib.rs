@@ -78,3 +78,15 @@ pub use theory::theoretical_fpr;
 pub fn hash(key: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(key)
 }
+
+/// Asks for the cache lines of these bytes ahead of a look at them, for who has several
+/// places to look at: their misses then overlap. It is a hint and changes nothing.
+///
+/// ```
+/// lsm_bloom::prefetch(&[7; 300]);
+/// lsm_bloom::prefetch(&[]);
+/// ```
+#[inline]
+pub fn prefetch(bytes: &[u8]) {
+    simd::prefetch_bytes(bytes);
+}

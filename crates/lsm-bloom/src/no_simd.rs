@@ -31,3 +31,7 @@ pub(crate) fn has_without_avx2(block: &Block, low: u32) -> bool {
 /// Does nothing: it is a hint.
 #[inline]
 pub(crate) fn prefetch(_block: &Block) {}
+
+/// Does nothing, too.
+#[inline]
+pub(crate) fn prefetch_bytes(_bytes: &[u8]) {}

@@ -65,6 +65,16 @@ pub(crate) fn prefetch(block: &Block) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(block).cast()) }
 }
 
+/// Asks for the cache lines of these bytes.
+#[inline]
+pub(crate) fn prefetch_bytes(bytes: &[u8]) {
+    for line in bytes.chunks(64) {
+        // SAFETY: this module is compiled only for targets with SSE, and the hint neither
+        // faults nor reads or writes anything the program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+    }
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
 fn has(block: &Block, low: u32) -> bool {

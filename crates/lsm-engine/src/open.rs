@@ -19,6 +19,7 @@ use lsm_vfs::{Entry, EntryKind, File, Fs, Name, RealFs, read_whole};
 
 use crate::buffer::{Buffer, BufferId};
 use crate::close::Threads;
+use crate::explain::Explain;
 use crate::install::{Commit, Installer};
 use crate::names::FileName;
 use crate::recover::{Replay, replay};
@@ -26,6 +27,7 @@ use crate::shared::{Disk, Shared, Start};
 use crate::stats::Stats;
 use crate::sync::{Mutex, mpsc};
 use crate::table::Table;
+use crate::value::Value;
 use crate::view::{Tables, View};
 use crate::work::{self, Job};
 use crate::write::Write;
@@ -81,7 +83,8 @@ impl Engine {
         let entries = dir.entries()?;
         let (cleaner, garbage) = mpsc::channel();
         let cache = Arc::new(BlockCache::new(options.block_cache_capacity as u64));
-        let disk = Disk { fs, dir, options, cache, cleaner };
+        let traffic = Arc::default();
+        let disk = Disk { fs, dir, options, cache, traffic, cleaner };
 
         let found = read_manifest(&disk)?;
         let (installer, version, replayed, found) = match found {
@@ -177,6 +180,42 @@ impl Engine {
     /// When a block that could hold it cannot be read or is damaged.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.shared.get(key)
+    }
+
+    /// The value of `key`, not copied where that can be helped.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Engine::get).
+    pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.shared.get_pinned(key)
+    }
+
+    /// Whether `key` has a value. Nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Engine::get).
+    pub fn contains_key(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.shared.find(key, |_| ())?.is_some())
+    }
+
+    /// The values of `keys` at one moment, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Engine::get), for any of them.
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
+        self.shared.get_many(keys)
+    }
+
+    /// What a get of `key` looks at, and what it finds.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Engine::get).
+    pub fn explain(&self, key: &[u8]) -> Result<Explain> {
+        self.shared.explain(key)
     }
 
     /// Brings everything written so far into tables.

@@ -32,6 +32,9 @@ pub struct Options {
     /// Whether tables are read through a mapping where the file system has one;
     /// otherwise blocks are read by calls and kept in the cache.
     pub mmap_reads: bool,
+    /// Whether the checksum of a block is compared whenever it is read, and not only at
+    /// first touch.
+    pub paranoid_checks: bool,
     /// Merges cut their output into tables of about this many bytes.
     pub table_bytes: u64,
     /// How blocks are stored where that makes them shorter. Every build reads what it
@@ -49,6 +52,7 @@ impl Default for Options {
             compaction_trigger: 4,
             block_cache_capacity: 8 << 20,
             mmap_reads: true,
+            paranoid_checks: false,
             table_bytes: 16 << 20,
             codec: Codec::Plain,
             #[cfg(feature = "durability")]

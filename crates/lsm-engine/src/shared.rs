@@ -11,6 +11,7 @@ use crate::cleaner::Cleaner;
 use crate::current::Current;
 use crate::install::Installer;
 use crate::sync::{Condvar, Mutex};
+use crate::tally::{FilterTally, Traffic};
 use crate::throttle::Throttle;
 use crate::view::View;
 use crate::work::Work;
@@ -24,6 +25,7 @@ pub(crate) struct Disk {
     pub(crate) dir: Arc<dyn Dir>,
     pub(crate) options: Options,
     pub(crate) cache: Arc<BlockCache>,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) cleaner: Cleaner,
 }
 
@@ -64,6 +66,8 @@ pub(crate) struct Counters {
     pub(crate) compactions: AtomicU64,
     pub(crate) recovered_records: AtomicU64,
     pub(crate) recovered_cut_bytes: AtomicU64,
+    /// Snapshots raise it, too, and may outlive the store.
+    pub(crate) filters: Arc<FilterTally>,
 }
 
 /// Everything a store starts from.

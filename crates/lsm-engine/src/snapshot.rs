@@ -10,6 +10,8 @@ use crate::open::Engine;
 use crate::range::Range;
 use crate::rows::Rows;
 use crate::scan::{Scan, ScanRange};
+use crate::tally::FilterTally;
+use crate::value::Value;
 use crate::view::View;
 
 /// The store as it was at a moment. It owns what it needs: files and memtables stay as
@@ -18,6 +20,7 @@ use crate::view::View;
 pub struct Snapshot {
     view: Arc<View>,
     seq: SeqNo,
+    filters: Arc<FilterTally>,
 }
 
 impl Engine {
@@ -25,11 +28,29 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let (view, seq) = self.shared.pinned();
-        Snapshot { view, seq }
+        Snapshot { view, seq, filters: Arc::clone(&self.shared.counters.filters) }
     }
 }
 
 impl Snapshot {
+    /// The value that `key` had, if it had one.
+    ///
+    /// # Errors
+    ///
+    /// When a block that could hold it cannot be read or is damaged.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.view.find(key, self.seq, &self.filters, |found| found.value.to_vec())
+    }
+
+    /// The same, not copied where that can be helped.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Snapshot::get).
+    pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.view.find(key, self.seq, &self.filters, |found| Value::found(&found))
+    }
+
     /// The rows of a range, with infallible items.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::shared::Shared;
+use crate::tally::FilterCounts;
 use crate::throttle::SlowReason;
 
 /// One level of a store.
@@ -43,6 +44,12 @@ pub struct Stats {
     pub cache_hits: u64,
     /// Cache lookups that were not.
     pub cache_misses: u64,
+    /// Bytes of tables and filters that flushes and merges wrote since open.
+    pub background_bytes_written: u64,
+    /// Bytes of blocks that merges read since open.
+    pub background_bytes_read: u64,
+    /// What filters said since open.
+    pub filters: FilterCounts,
     /// Log records replayed at open.
     pub recovered_records: u64,
     /// Bytes of torn log records cut off at open.
@@ -84,6 +91,9 @@ impl Shared {
             cache_bytes: self.disk.cache.bytes(),
             cache_hits: cache.hits,
             cache_misses: cache.misses,
+            background_bytes_written: count(&self.disk.traffic.written),
+            background_bytes_read: count(&self.disk.traffic.read),
+            filters: self.counters.filters.counts(),
             recovered_records: count(&self.counters.recovered_records),
             recovered_cut_bytes: count(&self.counters.recovered_cut_bytes),
             slowed,

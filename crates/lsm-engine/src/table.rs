@@ -1,10 +1,12 @@
 //! An open table: its file, its mapping, its filter, and blocks on demand.
 //!
 //! A block is read in place from the mapping, or by a call through the cache where
-//! there is no mapping. Its checksum is compared at first touch, except in tables
-//! that this process wrote; merges read by calls and compare always, so that
-//! nothing damaged is signed anew.
+//! there is no mapping; in the cache are blocks that were unpacked or read by calls.
+//! Its checksum is compared at first touch, except in tables that this process wrote,
+//! or at every touch if the settings say so; merges read by calls and compare always,
+//! so that nothing damaged is signed anew.
 
+use std::cmp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,16 +14,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lsm_block_cache::{BlockCache, CacheKey};
 use lsm_manifest::{TableMeta, fence};
 use lsm_sstable::{
-    Block, BlockHandle, Codec, FOOTER_BYTES, Filter, HEADER_BYTES, Identity, Payload, RunMeta,
-    SstError,
+    Block, BlockEntry, BlockHandle, Codec, FOOTER_BYTES, Filter, HEADER_BYTES, Identity, Payload,
+    RunMeta, SstError,
 };
-use lsm_types::{Kind, StoreId, TableNo};
+use lsm_types::{StoreId, TableNo};
 use lsm_vfs::{File, Map, read_exact_at};
 
 use crate::cleaner::{Cleaner, Garbage};
 use crate::names::FileName;
 use crate::shared::Disk;
+use crate::tally::{FilterCounts, Traffic};
 use crate::{Error, Result};
+
+/// What stands before the entries of a usual block: frame, fields, prefix, buckets,
+/// heads and offsets.
+const LEADING_BYTES: u64 = 384;
 
 /// The payload of a block: in the mapping, or held.
 pub(crate) enum BlockBytes<'a> {
@@ -36,6 +43,46 @@ impl BlockBytes<'_> {
             Self::Held(bytes) => bytes,
         }
     }
+}
+
+/// Where a block came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlockOrigin {
+    /// The mapping of its table.
+    Mapping,
+    /// The cache.
+    Cache,
+    /// A read from the disk.
+    Disk,
+}
+
+/// A key whose first bytes are at hand as a number, so that most keys are told apart
+/// without a look at the rest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'k> {
+    pub(crate) key: &'k [u8],
+    pub(crate) hash: u64,
+    head: u128,
+}
+
+impl<'k> Wanted<'k> {
+    pub(crate) fn new(key: &'k [u8]) -> Self {
+        Self { key, hash: lsm_sstable::hash(key), head: head(key) }
+    }
+
+    /// In the order of the keys.
+    pub(crate) fn cmp_key(&self, other: &Self) -> cmp::Ordering {
+        self.head.cmp(&other.head).then_with(|| self.key.cmp(other.key))
+    }
+}
+
+/// The first sixteen bytes of a key, or all and zeros behind them.
+fn head(key: &[u8]) -> u128 {
+    if let Some(head) = key.first_chunk::<16>() {
+        return u128::from_be_bytes(*head);
+    }
+    key.iter().rev().fold(0, |head, byte| head >> 8 | u128::from(*byte) << 120)
 }
 
 /// Which blocks were found intact, one bit each.
@@ -68,8 +115,13 @@ pub(crate) struct Table {
     file: Arc<dyn File>,
     map: Option<Map>,
     verified: Verified,
+    /// Whether blocks that were verified are verified again.
+    paranoid: bool,
+    traffic: Arc<Traffic>,
     /// None without the feature `bloom`.
     filter: Option<Filter>,
+    /// The heads of its smallest and its largest key.
+    heads: (u128, u128),
     cache: Arc<BlockCache>,
     cleaner: Cleaner,
     /// Set once no version holds the table any more: its files go with it.
@@ -122,6 +174,8 @@ impl Table {
     /// A table that this process has just written, with its filter.
     pub(crate) fn written(disk: &Disk, meta: RunMeta, filter: Option<Filter>) -> Result<Self> {
         let file = disk.dir.open(&FileName::Table(meta.identity().number).name(), false)?;
+        let filter_bytes = filter.as_ref().map_or(0, |filter| filter.memory_bytes() as u64);
+        disk.traffic.written.fetch_add(meta.file_bytes() + filter_bytes, Ordering::Relaxed);
         Ok(Self::assemble(disk, meta, file, filter, true))
     }
 
@@ -136,6 +190,9 @@ impl Table {
         let map = disk.options.mmap_reads.then(|| file.map(meta.file_bytes()).ok()).flatten();
         Self {
             verified: Verified::new(meta.block_count(), written_here),
+            paranoid: disk.options.paranoid_checks,
+            traffic: Arc::clone(&disk.traffic),
+            heads: (head(&meta.properties().smallest), head(&meta.properties().largest)),
             filter,
             path: file.path().to_path_buf(),
             meta,
@@ -170,38 +227,65 @@ impl Table {
 
     /// The payload of a block, verified as the head of this file says.
     pub(crate) fn block_bytes(&self, handle: &BlockHandle) -> Result<BlockBytes<'_>> {
-        let number = handle.number as usize;
-        let key = CacheKey { file: self.number().get(), offset: handle.offset };
-        if let Some(map) = &self.map {
-            let end = handle.offset.saturating_add(handle.len) as usize;
-            let section = map.bytes().get(handle.offset as usize..end).unwrap_or_default();
-            let verified = self.verified.get(number);
-            let payload = self.meta.open_block(handle, section, !verified);
-            let payload = payload.map_err(|error| self.error(error))?;
-            if !verified {
-                self.verified.set(number);
-            }
-            match payload {
-                Payload::Plain(bytes) => return Ok(BlockBytes::InPlace(bytes)),
-                Payload::Packed(_) => {}
-            }
-            if let Some(bytes) = self.cache.get(key) {
-                return Ok(BlockBytes::Held(bytes));
-            }
-            let bytes: Arc<[u8]> = payload.unpack().map_err(|error| self.error(error))?.into();
-            self.cache.insert(key, Arc::clone(&bytes));
-            return Ok(BlockBytes::Held(bytes));
-        }
-        if let Some(bytes) = self.cache.get(key) {
-            return Ok(BlockBytes::Held(bytes));
-        }
-        let bytes = self.read_block(handle)?;
-        self.cache.insert(key, Arc::clone(&bytes));
-        Ok(BlockBytes::Held(bytes))
+        Ok(self.load(handle, true)?.0)
     }
 
-    /// The payload of a block, read from the disk and verified.
+    /// The same for who passes by: what is in the cache is used, and nothing new is kept
+    /// there. Says where the block came from, too.
+    pub(crate) fn peek_block_bytes(
+        &self,
+        handle: &BlockHandle,
+    ) -> Result<(BlockBytes<'_>, BlockOrigin)> {
+        self.load(handle, false)
+    }
+
+    fn load(&self, handle: &BlockHandle, keep: bool) -> Result<(BlockBytes<'_>, BlockOrigin)> {
+        let key = CacheKey { file: self.number().get(), offset: handle.offset };
+        let packed = match self.mapped_payload(handle)? {
+            Some(Payload::Plain(bytes)) => {
+                return Ok((BlockBytes::InPlace(bytes), BlockOrigin::Mapping));
+            }
+            packed => packed,
+        };
+        if let Some(bytes) = self.cache.get(key) {
+            return Ok((BlockBytes::Held(bytes), BlockOrigin::Cache));
+        }
+        let (bytes, origin): (Arc<[u8]>, _) = match packed {
+            Some(packed) => {
+                let bytes = packed.unpack().map_err(|error| self.error(error))?;
+                (bytes.into(), BlockOrigin::Mapping)
+            }
+            None => (self.fetch(handle)?, BlockOrigin::Disk),
+        };
+        if keep {
+            self.cache.insert(key, Arc::clone(&bytes));
+        }
+        Ok((BlockBytes::Held(bytes), origin))
+    }
+
+    /// The payload of a block as it lies in the mapping, if there is one.
+    #[inline]
+    fn mapped_payload(&self, handle: &BlockHandle) -> Result<Option<Payload<'_>>> {
+        let Some(map) = &self.map else { return Ok(None) };
+        let (block, start) = (handle.number as usize, handle.offset as usize);
+        let end = handle.offset.saturating_add(handle.len) as usize;
+        let section = map.bytes().get(start..end).unwrap_or_default();
+        let verify = self.paranoid || !self.verified.get(block);
+        let payload = self.meta.open_block(handle, section, verify);
+        let payload = payload.map_err(|error| self.error(error))?;
+        if verify {
+            self.verified.set(block);
+        }
+        Ok(Some(payload))
+    }
+
+    /// The payload of a block for a merge, read from the disk and verified.
     pub(crate) fn read_block(&self, handle: &BlockHandle) -> Result<Arc<[u8]>> {
+        self.traffic.read.fetch_add(handle.len, Ordering::Relaxed);
+        self.fetch(handle)
+    }
+
+    fn fetch(&self, handle: &BlockHandle) -> Result<Arc<[u8]>> {
         let mut section = vec![0; handle.len as usize];
         read_exact_at(&*self.file, handle.offset, &mut section)?;
         let payload = self.meta.open_block(handle, &section, true);
@@ -245,24 +329,84 @@ impl Table {
         self.meta.parse_block(handle, payload).map_err(|error| self.error(error))
     }
 
-    /// Whether the table may hold the key with this hash, as far as its filter
-    /// knows.
-    pub(crate) fn may_contain(&self, hash: u64) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
+    /// Whether all its keys are below this one.
+    pub(crate) fn is_below(&self, wanted: &Wanted<'_>) -> bool {
+        let (_, largest) = self.heads;
+        largest < wanted.head
+            || (largest == wanted.head && *self.meta.properties().largest < *wanted.key)
     }
 
-    /// The newest version of `user_key`, whose hash is `hash`, in the table; a
-    /// tombstone as `None` inside.
-    pub(crate) fn get(&self, user_key: &[u8], hash: u64) -> Result<Option<Option<Vec<u8>>>> {
-        let Some(number) = self.meta.find_block(user_key) else { return Ok(None) };
-        let Some(handle) = self.meta.block(number) else { return Ok(None) };
+    /// Whether all its keys are above this one.
+    pub(crate) fn is_above(&self, wanted: &Wanted<'_>) -> bool {
+        let (smallest, _) = self.heads;
+        wanted.head < smallest
+            || (wanted.head == smallest && *wanted.key < *self.meta.properties().smallest)
+    }
+
+    /// Asks for what the filter will look at.
+    pub(crate) fn prefetch_filter(&self, hash: u64) {
+        if let Some(filter) = &self.filter {
+            filter.prefetch(hash);
+        }
+    }
+
+    /// Whether the table may hold the key, as far as its filter knows.
+    pub(crate) fn passes(&self, wanted: &Wanted<'_>, said: &mut FilterCounts) -> bool {
+        let passes = self.filter_says(wanted.hash) != Some(false);
+        said.negatives += u64::from(!passes);
+        passes
+    }
+
+    /// What the filter says of a key with this hash, if there is one.
+    pub(crate) fn filter_says(&self, hash: u64) -> Option<bool> {
+        Some(self.filter.as_ref()?.may_contain(hash))
+    }
+
+    /// Takes note of whether a key that [passed](Self::passes) was there.
+    pub(crate) fn note(&self, found: bool, said: &mut FilterCounts) {
+        if self.filter.is_some() {
+            said.true_positives += u64::from(found);
+            said.false_positives += u64::from(!found);
+        }
+    }
+
+    /// The block that holds the newest version of the key, if any does.
+    pub(crate) fn locate(&self, wanted: &Wanted<'_>) -> Option<BlockHandle> {
+        self.meta.block(self.meta.find_block(wanted.key)?)
+    }
+
+    /// Asks for the beginning of a block that is read in place: what leads to its entries.
+    pub(crate) fn prefetch_block(&self, handle: &BlockHandle) {
+        let start = handle.offset as usize;
+        let len = handle.len.min(LEADING_BYTES) as usize;
+        if let Some(leading) = self.mapped().get(start..start.saturating_add(len)) {
+            lsm_sstable::prefetch(leading);
+        }
+    }
+
+    /// Shows the newest version of a key in the table to `visit`, and the block it is in.
+    pub(crate) fn find<R>(
+        &self,
+        wanted: &Wanted<'_>,
+        visit: impl FnOnce(BlockEntry<'_>, &BlockBytes<'_>) -> R,
+    ) -> Result<Option<R>> {
+        let Some(handle) = self.locate(wanted) else { return Ok(None) };
+        self.prefetch_block(&handle);
         let bytes = self.block_bytes(&handle)?;
-        let block = self.open_block(&handle, bytes.bytes())?;
-        let found = block.find(user_key, hash).map_err(|error| self.error(error))?;
-        Ok(found.map(|(_, entry)| match entry.kind {
-            Kind::Put => Some(entry.value.to_vec()),
-            Kind::Delete => None,
-        }))
+        self.find_in(&handle, &bytes, wanted, |entry| visit(entry, &bytes))
+    }
+
+    /// Shows the newest version of a key in a block to `visit`.
+    pub(crate) fn find_in<'b, R>(
+        &self,
+        handle: &BlockHandle,
+        bytes: &'b BlockBytes<'_>,
+        wanted: &Wanted<'_>,
+        visit: impl FnOnce(BlockEntry<'b>) -> R,
+    ) -> Result<Option<R>> {
+        let block = self.open_block(handle, bytes.bytes())?;
+        let found = block.find(wanted.key, wanted.hash).map_err(|error| self.error(error))?;
+        Ok(found.map(|(_, entry)| visit(entry)))
     }
 }
 

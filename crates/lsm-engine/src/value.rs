@@ -7,6 +7,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use lsm_sstable::range_in;
+
+use crate::read::{Found, Holder};
 use crate::table::Table;
 
 /// So many bytes are copied rather than shared: three words, of the four that a value has.
@@ -73,6 +76,20 @@ impl Value {
     fn boxed(bytes: &[u8]) -> Self {
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         Self(Place::Held { bytes: bytes.into(), start: 0, len })
+    }
+
+    /// What a read found, to keep.
+    #[inline]
+    pub(crate) fn found(found: &Found<'_>) -> Self {
+        let bytes = found.value;
+        match found.holder {
+            Holder::Memtable => Self::copied(bytes),
+            Holder::Mapped(table) => {
+                let start = range_in(table.mapped(), bytes).start;
+                Self::of_table(bytes, || Some(table), start)
+            }
+            Holder::Block(block) => Self::of_block(bytes, block, range_in(block, bytes).start),
+        }
     }
 
     /// These bytes, which begin at `start` in the mapping of a table.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lsm_engine::{Batch, Engine, Options, Scan, ScanRange};
 use lsm_manifest::{EditOp, Span, frame, recover, slot_offset};
 use lsm_sstable::Codec;
-use lsm_testkit::{Generator, Key, Model, Shape, SimDisk, Store, Value, drive};
+use lsm_testkit::{Generator, Key, Model, Rng, Shape, SimDisk, Store, Value, drive};
 use lsm_vfs::Name;
 
 const DIR: &str = "/store";
@@ -36,6 +36,10 @@ fn text(error: lsm_engine::Error) -> String {
     error.to_string()
 }
 
+fn owned(values: Vec<Option<lsm_engine::Value>>) -> Vec<Option<Vec<u8>>> {
+    values.into_iter().map(|value| value.map(|value| value.to_vec())).collect()
+}
+
 impl Store for EngineStore {
     type Rows = Scan;
 
@@ -51,7 +55,15 @@ impl Store for EngineStore {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {
-        self.engine().get(key).map_err(text)
+        let value = self.engine().get(key).map_err(text)?;
+        // All ways of asking for one key agree.
+        assert_eq!(self.engine().contains_key(key).map_err(text)?, value.is_some());
+        assert_eq!(self.engine().explain(key).map_err(text)?.value, value);
+        let twice = owned(self.engine().get_many(&[key, key]).map_err(text)?);
+        assert_eq!(twice, [value.clone(), value.clone()]);
+        let pinned = self.engine().get_pinned(key).map_err(text)?;
+        assert_eq!(pinned.as_deref(), value.as_deref());
+        Ok(value)
     }
 
     fn scan(&self, range: (Bound<Key>, Bound<Key>)) -> Result<Scan, String> {
@@ -172,6 +184,91 @@ fn a_scan_reads_nothing_outside_its_range() {
     assert_eq!(rows, 500);
     assert!(few <= 2 && all > 10, "{few} and {all} reads");
     assert_eq!(reads("x", "z"), (0, 0));
+}
+
+#[test]
+fn many_keys_are_found_at_once_as_one_by_one() {
+    let key = |n: u64| format!("k{n:04}").into_bytes();
+    for mmap_reads in [true, false] {
+        let options = Options {
+            mmap_reads,
+            block_cache_capacity: 0,
+            table_bytes: 3 << 10,
+            memtable_capacity: 1 << 20,
+            compaction_trigger: usize::MAX,
+            ..options()
+        };
+        let disk = SimDisk::new(1);
+        let store = EngineStore::open(&disk, options);
+        let engine = store.engine();
+        // Seven runs and a memtable: each key is in several, and some are deleted.
+        for run in 0..8 {
+            for n in (run..600).step_by(run as usize + 2) {
+                engine.put(&key(n), format!("{n} of {run}").as_bytes()).unwrap();
+            }
+            (run..600).step_by(17).for_each(|n| engine.delete(&key(n)).unwrap());
+            if run < 7 {
+                engine.flush().unwrap();
+            }
+        }
+        let mut rng = Rng::new(7);
+        for count in [0, 1, 2, 15, 16, 17, 100, 1_000] {
+            let keys: Vec<_> = (0..count).map(|_| key(rng.below(620))).collect();
+            let expected: Vec<_> = keys.iter().map(|key| engine.get(key).unwrap()).collect();
+            assert_eq!(owned(engine.get_many(&keys).unwrap()), expected, "{count} keys");
+        }
+        let sorted: Vec<_> = (100..200).map(key).collect();
+        let before = disk.reads();
+        engine.get_many(&sorted).unwrap();
+        let together = disk.reads() - before;
+        sorted.iter().for_each(|key| drop(engine.get(key).unwrap()));
+        let alone = disk.reads() - before - together;
+        assert!(mmap_reads || together * 3 < alone * 2, "{together} reads instead of {alone}");
+    }
+}
+
+#[cfg(feature = "bloom")]
+#[test]
+fn a_miss_over_sixteen_runs_reads_no_block_and_the_counts_say_so() {
+    let options = Options {
+        mmap_reads: false,
+        block_cache_capacity: 0,
+        memtable_capacity: 1 << 20,
+        compaction_trigger: usize::MAX,
+        ..options()
+    };
+    let disk = SimDisk::new(1);
+    let store = EngineStore::open(&disk, options);
+    let engine = store.engine();
+    for run in 0..16 {
+        for n in 0..200 {
+            engine.put(format!("k{:05}", n * 100 + run).as_bytes(), &[1; 100]).unwrap();
+        }
+        engine.flush().unwrap();
+    }
+    let (mut misses, mut wrong) = (0, 0);
+    for n in 0..190 {
+        let (reads, before) = (disk.reads(), engine.stats().filters);
+        let key = format!("k{:05}", n * 100 + 50);
+        assert_eq!(engine.get(key.as_bytes()).unwrap(), None);
+        let after = engine.stats().filters;
+        let passed = after.false_positives - before.false_positives;
+        assert_eq!(after.negatives - before.negatives + passed, 16, "one for each run");
+        assert_eq!(after.true_positives, 0);
+        if passed == 0 {
+            assert_eq!(disk.reads(), reads, "{key}");
+            misses += 1;
+        }
+        wrong += passed;
+    }
+    assert!(misses > 100 && wrong < 190, "{misses} misses without a read, {wrong} wrong answers");
+
+    let (reads, before) = (disk.reads(), engine.stats().filters);
+    assert!(engine.contains_key(b"k00100").unwrap());
+    let after = engine.stats().filters;
+    assert_eq!(after.true_positives - before.true_positives, 1);
+    let passed = after.false_positives - before.false_positives;
+    assert_eq!(disk.reads() - reads, 1 + passed);
 }
 
 #[cfg(feature = "bloom")]

@@ -1,226 +1,183 @@
-//! Ascending numbers, searched by the few of their bits that tell them apart.
+//! Ascending numbers, searched by guides of 31 bits that tell them apart.
 //!
 //! # Method
 //!
-//! A number's guide is 31 bits of it: those that differ among the numbers, or the
-//! highest of these. Guides stand in nodes of sixteen, one cache line each; above them,
-//! in a row of their own, the last guide of each node, and so on up to one node. A
-//! search counts the lower guides in one node of each row, then goes on over the numbers
-//! that share the guide it came to.
+//! A guide is a number of mixed radix. Its digits are ranks: at each of the eight bytes
+//! every value that occurs among the numbers has a rank, and those between two that occur
+//! share one. So where ten digits of text occur the radix is little more than ten, and
+//! where all bytes do it is 256. The first byte gives the highest digit; bytes count as
+//! far as 31 bits reach, the last of them in part. What each value adds to the guide
+//! stands in a table for each byte, so that a guide is a sum of at most eight entries.
 //!
-//! Which bits differ is seen in one of two ways. Numbers that are near one another differ
-//! in the low bits of their distances from the first. In text, of each byte only some
-//! bits differ: of decimal digits half of them. These are pressed together, in at most
-//! six steps with masks that are made once (Warren, "Hacker's Delight", 7-4, compress).
-//! The way that leaves fewer bits is taken.
+//! Guides stand in a row, in the order of the numbers. Their high bits choose a bucket,
+//! whose start is kept. A search counts the lower ones of sixteen guides from there on,
+//! without a branch, and goes on over the numbers that share the guide it came to. There
+//! are as many buckets as it takes for hardly any to hold more than sixteen guides, but
+//! not more than guides; in one that does, halving finds the place.
 //!
 //! # Invariants
 //!
-//! * Guides ascend with the numbers, not strictly, for all numbers and not only for those
-//!   of the table: a <= b implies guide(a) <= guide(b).
+//! * A number of the table and any number have guides in their own order, or equal ones:
+//!   where the two first differ the former's byte occurs, and so has a rank of its own.
+//!   Of two numbers that are both not of the table nothing is known.
 //! * So a higher guide tells that a number is higher; equal ones tell nothing, and the
 //!   numbers themselves are compared.
 
 use alloc::vec::Vec;
 
-/// How many guides a node has.
-const FANOUT: usize = 16;
+/// How many guides are counted without a branch.
+const WINDOW: usize = 16;
 
-/// How many bits of a number are its guide, at most: those of a positive `i32`.
-const GUIDE_BITS: u32 = i32::BITS - 1;
+/// Guides are below this: their differences fit an `i32`.
+const GUIDES: u32 = 1 << (i32::BITS - 1);
 
 /// How guides are taken from numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Guides {
-    /// A number less this one, without so many low bits.
-    Near { base: u64, shift: u32 },
-    /// Some bits of the number, pressed together.
-    Pressed(Pressed),
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Guides {
+    /// What each value adds, for each byte that counts, the highest one first.
+    bytes: Vec<[u32; 256]>,
 }
 
 impl Guides {
-    /// For a table of these numbers, which ascend.
+    /// For a table of these numbers.
     fn of(numbers: &[u64]) -> Self {
-        let base = numbers.first().copied().unwrap_or_default();
-        let span = numbers.last().copied().unwrap_or_default() - base;
-        let span_bits = u64::BITS - span.leading_zeros();
-        let varying = numbers.iter().fold(0, |varying, number| varying | (number ^ base));
-        if span_bits > GUIDE_BITS && varying.count_ones() < span_bits {
-            return Self::Pressed(Pressed::new(base, varying));
-        }
-        Self::Near { base, shift: span_bits.saturating_sub(GUIDE_BITS) }
-    }
-
-    /// Ascends with the number, not strictly.
-    #[inline]
-    fn guide(&self, number: u64) -> i32 {
-        match self {
-            Self::Near { base, shift } => {
-                i32::try_from(number.saturating_sub(*base) >> shift).unwrap_or(i32::MAX)
-            }
-            Self::Pressed(pressed) => pressed.guide(number),
-        }
-    }
-}
-
-impl Default for Guides {
-    fn default() -> Self {
-        Self::Near { base: 0, shift: 0 }
-    }
-}
-
-/// The way of pressing bits together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pressed {
-    /// Without so many low bits a number ...
-    shift: u32,
-    /// ... has these that are in its guide, at most [`GUIDE_BITS`], ...
-    varying: u64,
-    /// ... and is this elsewhere, if it is one of the table's.
-    constant: u64,
-    /// Those that move nothing come last.
-    steps: [Step; 6],
-}
-
-/// Moves some bits of a number down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Step {
-    moved: u64,
-    by: u32,
-}
-
-impl Pressed {
-    /// For numbers that are as `first` but for the `varying` bits, which are not none.
-    fn new(first: u64, mut varying: u64) -> Self {
-        while varying.count_ones() > GUIDE_BITS {
-            varying &= varying - 1;
-        }
-        let shift = varying.trailing_zeros() % u64::BITS;
-        varying >>= shift;
-        let mut steps = [Step::default(); 6];
-        let places = (0..u64::BITS).filter(|place| varying >> place & 1 == 1);
-        for (to, place) in (0..).zip(places) {
-            // A way of so many bits is walked in steps of 1, 2, 4 ... bits.
-            let way: u32 = place - to;
-            for (number, step) in (0..).zip(&mut steps) {
-                step.by = 1 << number;
-                if way & step.by != 0 {
-                    step.moved |= 1 << (place - (way & (step.by - 1)));
-                }
+        let mut occurring = [[false; 256]; 8];
+        for number in numbers {
+            for (occurs, byte) in occurring.iter_mut().zip(number.to_be_bytes()) {
+                occurs.iter_mut().skip(byte.into()).take(1).for_each(|occurs| *occurs = true);
             }
         }
-        steps.sort_by_key(|step| step.moved == 0);
-        Self { shift, varying, constant: (first >> shift) & !varying, steps }
-    }
-
-    #[inline]
-    fn guide(&self, number: u64) -> i32 {
-        let mut guide = number >> self.shift;
-        let strange = (guide ^ self.constant) & !self.varying;
-        if strange != 0 {
-            guide = neighbour(guide, strange);
-        }
-        guide &= self.varying;
-        for step in &self.steps {
-            if step.moved == 0 {
+        let varies = |occurs: &[bool; 256]| occurs.iter().filter(|occurs| **occurs).count() > 1;
+        // Behind the last byte that varies, one more tells whether anything follows.
+        let counting = occurring.iter().rposition(varies).map_or(1, |last| last + 2);
+        let (mut bytes, mut room) = (Vec::with_capacity(counting.min(8)), GUIDES);
+        for occurs in occurring.iter().take(counting) {
+            let ranks = ranks(occurs);
+            let radix = ranks.last().unwrap_or(&0) + 1;
+            if radix > room {
+                // It counts in part: both factors are below 2^31, the quotient below `room`.
+                let part = |rank| u64::from(rank) * u64::from(room) / u64::from(radix);
+                bytes.push(ranks.map(|rank| part(rank) as u32));
                 break;
             }
-            let moved = guide & step.moved;
-            guide = (guide ^ moved) | moved >> step.by;
+            bytes.push(ranks);
+            room /= radix;
+        }
+        // A digit's weight is the product of the radices behind it.
+        let mut weight = 1;
+        for steps in bytes.iter_mut().rev() {
+            let radix = steps.last().unwrap_or(&0) + 1;
+            steps.iter_mut().for_each(|step| *step *= weight);
+            weight *= radix;
+        }
+        Self { bytes }
+    }
+
+    #[inline]
+    fn guide(&self, mut number: u64) -> i32 {
+        let mut guide = 0_u32;
+        for steps in &self.bytes {
+            number = number.rotate_left(8);
+            let step = steps.get(usize::from(number as u8));
+            guide = guide.wrapping_add(step.copied().unwrap_or_default());
         }
         guide as i32
     }
 }
 
-/// What stands for a number that differs from all of the table in the bits `strange`,
-/// which are not none: with a one in the highest of these it lies behind all numbers that
-/// are the same above, as if its lower bits were ones; with a zero before them, as if
-/// they were zeros.
-#[cold]
-fn neighbour(number: u64, strange: u64) -> u64 {
-    let below = (u64::MAX >> 1) >> strange.leading_zeros();
-    let highest = below + 1;
-    if number & highest != 0 { number | below } else { number & !below }
+/// Ascends with the values, and strictly to and from each one that occurs.
+fn ranks(occurring: &[bool; 256]) -> [u32; 256] {
+    let (mut rank, mut before) = (0, None);
+    occurring.map(|occurs| {
+        if before.is_some_and(|before| before || occurs) {
+            rank += 1;
+        }
+        before = Some(occurs);
+        rank
+    })
 }
 
-/// Guides in order, in one cache line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(64))]
-struct Node([i32; FANOUT]);
-
-const _: () = assert!(size_of::<Node>() == 64 && align_of::<Node>() == 64);
-
-impl Node {
-    /// What a short chunk lacks is filled with the highest guide.
-    fn of(chunk: &[i32]) -> Self {
-        Self(core::array::from_fn(|at| chunk.get(at).copied().unwrap_or(i32::MAX)))
-    }
-
-    /// How many guides are lower than this one.
-    #[inline]
-    fn below(&self, guide: i32) -> usize {
-        // The sign of the difference rather than a comparison: compilers turn sums of
-        // comparisons into masks and count their bits, at twice the cost.
-        let signs = self.0.iter().map(|other| other.wrapping_sub(guide) as u32 >> 31);
-        signs.sum::<u32>() as usize
-    }
+/// Without how many low bits the guides of `row` are the numbers of their buckets.
+fn shift(row: &[i32]) -> u32 {
+    let last = row.last().copied().unwrap_or_default();
+    let most = row.len().max(1);
+    let least = (0..i32::BITS).find(|shift| ((last >> shift) as usize) < most).unwrap_or(31);
+    let fits = |shift: &u32| {
+        let ends = row.iter().zip(row.get(WINDOW..).unwrap_or_default());
+        let crowded = ends.filter(|(first, end)| *first >> shift == *end >> shift);
+        (last >> shift) as usize >= most / 8 && crowded.count() <= most / 128
+    };
+    (least..i32::BITS).rev().find(fits).unwrap_or(least)
 }
 
-/// Ascending numbers under rows of guides; see the head of this file.
+/// How many of these guides are lower than this one.
+#[inline]
+fn below(window: &[i32; WINDOW], guide: i32) -> usize {
+    // The sign of the difference rather than a comparison: compilers turn sums of
+    // comparisons into masks and count their bits, at twice the cost.
+    let signs = window.iter().map(|other| other.wrapping_sub(guide) as u32 >> 31);
+    signs.sum::<u32>() as usize
+}
+
+/// Ascending numbers under a row of guides; see the head of this file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Heads {
     numbers: Vec<u64>,
-    /// All rows of guides, the top one first.
-    nodes: Vec<Node>,
-    /// Where each row begins.
-    rows: Vec<usize>,
     guides: Guides,
+    /// The guide of each number, and behind them the highest, as many as a window has.
+    row: Vec<i32>,
+    /// How many guides lie before each bucket.
+    starts: Vec<u32>,
+    /// Without so many low bits a guide is its bucket's number.
+    shift: u32,
 }
 
 impl Heads {
     pub(crate) fn new(numbers: Vec<u64>) -> Self {
         let guides = Guides::of(&numbers);
-        let mut heads = Self { numbers, guides, ..Self::default() };
-        let mut row: Vec<i32> =
-            heads.numbers.iter().map(|number| heads.guides.guide(*number)).collect();
-        let mut rows = Vec::new();
-        loop {
-            let nodes: Vec<Node> = row.chunks(FANOUT).map(Node::of).collect();
-            // A guide of the row above is the highest of the node below.
-            row = nodes.iter().map(|Node([.., last])| *last).collect();
-            rows.push(nodes);
-            if row.len() <= 1 {
-                break;
+        let mut row = Vec::with_capacity(numbers.len() + WINDOW);
+        row.extend(numbers.iter().map(|number| guides.guide(*number)));
+        let shift = shift(&row);
+        let mut starts = Vec::new();
+        for (at, guide) in (0..).zip(&row) {
+            while starts.len() <= (guide >> shift) as usize {
+                starts.push(at);
             }
         }
-        for nodes in rows.iter().rev() {
-            heads.rows.push(heads.nodes.len());
-            heads.nodes.extend_from_slice(nodes);
-        }
-        heads
+        starts.shrink_to_fit();
+        row.extend([i32::MAX; WINDOW]);
+        Self { numbers, guides, row, starts, shift }
     }
 
     /// How many numbers are lower than `wanted`, and whether the next may be equal.
     #[inline]
     pub(crate) fn lower_bound(&self, wanted: u64) -> (usize, bool) {
         let guide = self.guides.guide(wanted);
-        let (mut at, mut place) = (0, None);
-        for row in &self.rows {
-            // There is no such node behind the last guide of all alone.
-            let Some(node) = self.nodes.get(row + at) else { return (self.numbers.len(), false) };
-            let below = node.below(guide);
-            at = at * FANOUT + below;
-            place = Some((node, below));
+        let bucket = (guide >> self.shift) as usize;
+        // There is no such bucket behind the last guide of all.
+        let Some(start) = self.starts.get(bucket) else { return (self.numbers.len(), false) };
+        let start = *start as usize;
+        let window = self.row.get(start..).and_then(<[i32]>::first_chunk::<WINDOW>);
+        let below = window.map_or(WINDOW, |window| below(window, guide));
+        match window.and_then(|window| window.get(below)) {
+            // Most often the guides tell, and the numbers themselves stay untouched.
+            Some(next) if *next > guide => (start + below, false),
+            Some(_) => self.settle(start + below, wanted),
+            None => self.settle(self.halve(start + below, bucket, guide), wanted),
         }
-        // Most often the guides tell, and the numbers themselves stay untouched.
-        let next = place.map_or(Some(&guide), |(node, below)| node.0.get(below));
-        if next.is_some_and(|next| *next > guide) {
-            return (at.min(self.numbers.len()), false);
-        }
-        self.settle(at.min(self.numbers.len()), wanted)
     }
 
-    /// The same among the numbers from `at` on, the first with the guide of `wanted`.
+    /// How many guides are lower than this one of `bucket`; those before `start` are.
+    #[inline(never)]
+    fn halve(&self, start: usize, bucket: usize, guide: i32) -> usize {
+        let end = self.starts.get(bucket + 1).map_or(self.numbers.len(), |end| *end as usize);
+        let rest = self.row.get(start..end).unwrap_or_default();
+        start + rest.partition_point(|other| *other < guide)
+    }
+
+    /// How many numbers are lower than `wanted`, and whether the next is equal; those
+    /// before `at` have lower guides, and it has no lower one.
+    #[inline(never)]
     fn settle(&self, at: usize, wanted: u64) -> (usize, bool) {
         let at = match self.numbers.get(at) {
             Some(number) if *number < wanted => at + self.gallop(at, wanted),
@@ -242,7 +199,10 @@ impl Heads {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.nodes.len() * size_of::<Node>() + self.numbers.len() * 8
+        self.numbers.len() * 8
+            + self.row.len() * size_of::<i32>()
+            + self.starts.len() * size_of::<u32>()
+            + self.guides.bytes.len() * size_of::<[u32; 256]>()
     }
 }
 
@@ -288,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn guides_ascend_with_all_numbers_and_a_search_finds_its_place() {
+    fn guides_lie_as_all_numbers_do_and_a_search_finds_its_place() {
         let digits = 0x0f0f_0f0f_0f0f_0f0f;
         let masks = [0, 1, 1 << 63, 1 << 63 | 1, digits, 0x3f3f_3f3f_3f00_0000, !digits, u64::MAX];
         let some = (0..100).map(|at| random(at) & random(at + 1_000));
@@ -302,9 +262,18 @@ mod tests {
                 let mut wanted: Vec<u64> = numbers.iter().flat_map(|n| around(*n)).collect();
                 wanted.extend((0..100).map(|at| random(at + 20_000)).chain([0, u64::MAX]));
                 wanted.sort_unstable();
-                let guides = wanted.iter().map(|wanted| heads.guides.guide(*wanted));
-                assert!(guides.clone().is_sorted() && guides.min() >= Some(0), "{mask:#x}");
+                let guide = |number: &u64| heads.guides.guide(*number);
+                assert!(numbers.iter().map(guide).is_sorted(), "{mask:#x}");
                 for wanted in wanted {
+                    // With its neighbours in the table it is so with all.
+                    let (lower, others) =
+                        numbers.split_at(numbers.partition_point(|n| *n < wanted));
+                    let not_lower = others.partition_point(|n| *n <= wanted);
+                    let (same, higher) = others.split_at(not_lower);
+                    let around = [lower.last(), Some(&wanted), higher.first()];
+                    let guides = around.into_iter().flatten().map(guide);
+                    assert!(guides.clone().is_sorted() && guides.min() >= Some(0), "{mask:#x}");
+                    assert!(same.iter().all(|n| guide(n) == guide(&wanted)), "{mask:#x}");
                     let expected = numbers.partition_point(|number| *number < wanted);
                     let equal = numbers.get(expected) == Some(&wanted);
                     assert_eq!(heads.lower_bound(wanted), (expected, equal), "{mask:#x}");
@@ -326,6 +295,11 @@ mod tests {
             heads.numbers.iter().map(|number| heads.guides.guide(*number)).collect();
         guides.dedup();
         assert!(guides.len() * 10 > heads.numbers.len() * 9, "{} guides", guides.len());
-        assert!(matches!(&heads.guides, Guides::Pressed(_)), "{:x?}", heads.guides);
+        // And a window after a bucket's start tells a search where to go.
+        let start = |guide: &i32| heads.starts[(guide >> heads.shift) as usize] as usize;
+        let far = (0..).zip(&heads.row[..heads.numbers.len()]);
+        let far = far.filter(|(at, guide)| at - start(guide) >= WINDOW).count();
+        assert!(far * 100 < heads.numbers.len(), "{far} beyond a window");
+        assert!(heads.starts.len() <= heads.numbers.len(), "{} buckets", heads.starts.len());
     }
 }

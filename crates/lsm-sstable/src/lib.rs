@@ -80,7 +80,7 @@ pub use error::SstError;
 pub use index::{BlockHandle, Counts};
 pub use iter::Iter;
 pub use layout::{FOOTER_BYTES, FORMAT_VERSION, HEADER_BYTES, Identity, MAGIC};
-pub use lsm_bloom::{Filter, FilterError, FilterIdentity, hash};
+pub use lsm_bloom::{Filter, FilterError, FilterIdentity, hash, prefetch};
 pub use lsm_types::{
     Entry, InternalKey, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES, SeqNo, StoreId, TableNo, TableUid,
 };
