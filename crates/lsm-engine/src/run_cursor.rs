@@ -529,8 +529,11 @@ mod tests {
     use std::path::Path;
 
     use lsm_testkit::{Rng, SimDisk};
+    use lsm_types::RunNo;
 
     use super::*;
+    use crate::install::Commit;
+    use crate::output::Output;
     use crate::{Engine, Options};
 
     fn key(number: u64) -> Vec<u8> {
@@ -614,5 +617,51 @@ mod tests {
             cursor.next().unwrap();
             assert_eq!(at(&cursor), None);
         }
+    }
+
+    /// Tables of the engine hold each key once. One that another program wrote may not.
+    #[test]
+    fn of_several_versions_in_a_table_the_newest_is_shown() {
+        let disk = Arc::new(SimDisk::new(1));
+        let engine = Engine::open_on(disk, Path::new("/store"), Options::default()).unwrap();
+        let mut output = Output::new(&engine.shared);
+        let value = [7; 500];
+        let (mut newest, mut count) = (Vec::new(), 0);
+        for number in 0..200 {
+            let key = key(number);
+            // Up to thirty, which is more than a block takes.
+            for version in (0..=number % 30).rev() {
+                let seq = SeqNo::new(1 + version).unwrap();
+                let entry = Entry { user_key: &key, seq, kind: Kind::Put, value: &value };
+                output.push(&entry).unwrap();
+                count += 1;
+            }
+            newest.push((number, 1 + number % 30));
+        }
+        let mut commit = Commit::default();
+        output.finish(&mut commit, || Ok((RunNo::new(1).unwrap(), 0))).unwrap();
+        let table = Arc::clone(&commit.tables[0]);
+        assert_eq!(table.meta().properties().counts.entries, count);
+        let tables = vec![LiveTable { table, live: Span::all() }];
+        let run = Arc::new(LiveRun { number: RunNo::new(1).unwrap(), tables });
+        let shown =
+            |cursor: &RunCursor| cursor.entry().map(|entry| (at(cursor).unwrap(), entry.seq.get()));
+        for from in [0, 1, 57, 150, 199] {
+            let mut cursor = RunCursor::new(Arc::clone(&run), all(), Reading::Serve);
+            cursor.seek(InternalKey::first_of(&key(from))).unwrap();
+            for expected in &newest[from as usize..] {
+                assert_eq!(shown(&cursor), Some(*expected), "forward from {from}");
+                cursor.next().unwrap();
+            }
+            assert_eq!(shown(&cursor), None);
+            cursor.seek_before(Some(InternalKey::first_of(&key(from)))).unwrap();
+            for expected in newest[..from as usize].iter().rev() {
+                assert_eq!(shown(&cursor), Some(*expected), "backward from {from}");
+                cursor.prev().unwrap();
+            }
+            assert_eq!(shown(&cursor), None);
+        }
+        let cursor = RunCursor::new(run, all(), Reading::Serve);
+        assert_eq!(cursor.count_range().unwrap(), None, "counts alone do not tell");
     }
 }

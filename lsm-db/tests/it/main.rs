@@ -13,6 +13,7 @@ mod kill;
 mod model;
 #[cfg(feature = "durability")]
 mod policy;
+mod ranges;
 mod snapshots;
 mod soak;
 mod surface;

@@ -1,0 +1,73 @@
+//! Ranges over damaged files: the error comes where the damage is, it stays, and nothing
+//! beside it suffers (s51).
+
+use std::fs;
+use std::path::Path;
+
+use lsm_db::{Error, Lsm, LsmConfig};
+
+const ROWS: u32 = 4_000;
+
+fn key(number: u32) -> Vec<u8> {
+    format!("{number:06}").into_bytes()
+}
+
+/// A closed store of one file with a flipped bit in its middle.
+fn damaged(dir: &Path) {
+    let db = Lsm::open(dir).unwrap();
+    (0..ROWS).for_each(|number| db.put(key(number), [7; 100]).unwrap());
+    db.close().unwrap();
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let path = files.into_iter().find(|path| path.extension().is_some_and(|it| it == "sst"));
+    let path = path.unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn s51_an_iterator_goes_on_giving_its_error() {
+    let temp = tempfile::tempdir().unwrap();
+    damaged(temp.path());
+    let db = Lsm::open_with(temp.path(), LsmConfig::new()).unwrap();
+    let mut rows = db.range(..);
+    let mut seen = 0;
+    let first = loop {
+        match rows.next().unwrap() {
+            Ok((found, value)) => {
+                assert_eq!((found.to_vec(), value.len()), (key(seen), 100));
+                seen += 1;
+            }
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!((1_000..3_000).contains(&seen), "{seen}");
+    for row in [rows.next(), rows.next_back(), rows.next(), rows.nth(5)] {
+        let Some(Err(Error::Corruption { reason })) = row else { panic!("{row:?}") };
+        assert!(first.contains(reason), "{first}: {reason}");
+    }
+    assert!(rows.seek(key(0)).is_err(), "after an error nothing is certain");
+    assert_eq!(rows.count(), 1);
+    // From the back it comes to the same place.
+    let back = db.range(..).rev().take_while(Result::is_ok).count() as u32;
+    assert!(seen + back < ROWS && seen + back > ROWS - 100, "{seen} and {back}");
+}
+
+#[test]
+fn damage_outside_of_a_range_is_not_met() {
+    let temp = tempfile::tempdir().unwrap();
+    damaged(temp.path());
+    let db = Lsm::open(temp.path()).unwrap();
+    assert!(db.scan(..).is_err() && db.scan(key(100)..).is_err());
+    let whole = |from, to| db.scan(key(from)..key(to)).map(Iterator::count).ok();
+    let intact: Vec<u32> =
+        (0..ROWS).step_by(10).filter(|n| whole(*n, n + 10) == Some(10)).collect();
+    let blocks_hit = ROWS / 10 - intact.len() as u32;
+    assert!((1..=6).contains(&blocks_hit), "{blocks_hit} stretches of ten rows are hit");
+    // Ranges stream up to their end, and not into what lies behind it.
+    let hit = (0..ROWS).step_by(10).find(|n| !intact.contains(n)).unwrap();
+    assert!(db.range(key(0)..key(hit)).all(|row| row.is_ok()));
+    assert!(db.range(key(hit + 100)..).rev().all(|row| row.is_ok()));
+    assert_eq!(db.scan(key(0)..key(hit)).unwrap().rev().count() as u32, hit);
+}
