@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lsm_engine::{Engine, ScanRange};
 
-use crate::{Batch, Error, LsmConfig, Result, Scan, Stats};
+use crate::{Batch, Error, Explain, LsmConfig, Result, Scan, Stats};
 
 /// An open store: a directory of sorted files with a write buffer before them.
 ///
@@ -146,6 +146,27 @@ impl Lsm {
     /// ```
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         self.engine.get(key.as_ref()).map_err(Error::engine)
+    }
+
+    /// Whether `key` has a value, without a copy of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Lsm::get).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "v")?;
+    /// assert!(db.contains_key("k")?);
+    /// db.delete("k")?;
+    /// assert!(!db.contains_key("k")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.engine.contains_key(key.as_ref()).map_err(Error::engine)
     }
 
     /// Deletes `key`, which need not exist.
@@ -305,5 +326,29 @@ impl Lsm {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::new(self.engine.stats())
+    }
+
+    /// What [`get`](Lsm::get) of `key` looks at: which write buffers and runs, what their
+    /// filters say, where blocks come from. It reads as a get does, and keeps nothing in
+    /// the block cache that was not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Lsm::get).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "v")?;
+    /// let explain = db.explain("k")?;
+    /// assert_eq!(explain.value(), Some(b"v".as_slice()));
+    /// assert_eq!((explain.steps().len(), explain.bytes_read()), (1, 0));
+    /// println!("{explain}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn explain(&self, key: impl AsRef<[u8]>) -> Result<Explain> {
+        self.engine.explain(key.as_ref()).map(Explain::new).map_err(Error::engine)
     }
 }
