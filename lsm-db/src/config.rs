@@ -43,6 +43,20 @@ pub enum SyncPolicy {
     OnFlush,
 }
 
+/// How blocks of new files are stored, for
+/// [`LsmConfig::compression`] (feature `lz4`).
+#[cfg(feature = "lz4")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// As they are: reads use them in place, where files are mapped.
+    #[default]
+    None,
+    /// By LZ4, where that makes them shorter. Reads unpack a block when they first need
+    /// it; the block cache keeps it.
+    Lz4,
+}
+
 /// How a store is run, for [`Lsm::open_with`](crate::Lsm::open_with).
 ///
 /// Nothing of it is written to disk: every open may choose anew.
@@ -59,6 +73,10 @@ pub struct LsmConfig {
     memtable_capacity: usize,
     compaction_trigger: usize,
     block_cache_capacity: usize,
+    mmap_reads: bool,
+    paranoid_checks: bool,
+    #[cfg(feature = "lz4")]
+    compression: Compression,
     #[cfg(feature = "durability")]
     sync_policy: SyncPolicy,
 }
@@ -103,7 +121,7 @@ impl LsmConfig {
 
     /// How many bytes of blocks the cache may keep; 0 switches it off. Where files
     /// are read through a mapping, their blocks are used in place and the operating
-    /// system's page cache keeps them.
+    /// system's page cache keeps them: then only compressed blocks are in it, unpacked.
     #[must_use]
     pub fn block_cache_capacity(mut self, bytes: usize) -> Self {
         self.block_cache_capacity = bytes;
@@ -114,6 +132,75 @@ impl LsmConfig {
     #[must_use]
     pub fn block_cache_capacity_bytes(&self) -> usize {
         self.block_cache_capacity
+    }
+
+    /// Whether files are read through a mapping, where the system has one; `true` unless
+    /// told otherwise. Without it every block is read by a call and kept in the block
+    /// cache, which should then be larger: reads are slower, but a bad sector or a file
+    /// that someone cut is an [`Io`](crate::Error::Io) instead of the end of the process
+    /// by `SIGBUS`.
+    ///
+    /// ```
+    /// let config = lsm_db::LsmConfig::new().mmap_reads(false).block_cache_capacity(256 << 20);
+    /// assert!(!config.mmap_reads_on());
+    /// assert!(lsm_db::LsmConfig::new().mmap_reads_on());
+    /// ```
+    #[must_use]
+    pub fn mmap_reads(mut self, on: bool) -> Self {
+        self.mmap_reads = on;
+        self
+    }
+
+    /// The setting of [`mmap_reads`](Self::mmap_reads).
+    #[must_use]
+    pub fn mmap_reads_on(&self) -> bool {
+        self.mmap_reads
+    }
+
+    /// Whether a block's checksum is compared whenever it is read, and not only at its
+    /// first touch; `false` unless told otherwise. It finds what rots in memory or under
+    /// a mapping while the store is open, for a microsecond a read. Blocks in the block
+    /// cache were compared when they came in.
+    ///
+    /// ```
+    /// let config = lsm_db::LsmConfig::new().paranoid_checks(true);
+    /// assert!(config.paranoid_checks_on());
+    /// assert!(!lsm_db::LsmConfig::new().paranoid_checks_on());
+    /// ```
+    #[must_use]
+    pub fn paranoid_checks(mut self, on: bool) -> Self {
+        self.paranoid_checks = on;
+        self
+    }
+
+    /// The setting of [`paranoid_checks`](Self::paranoid_checks).
+    #[must_use]
+    pub fn paranoid_checks_on(&self) -> bool {
+        self.paranoid_checks
+    }
+
+    /// How blocks of files written from now on are stored; [`Compression::None`] unless
+    /// told otherwise. Whatever this says, files that are there already are read, but
+    /// compressed ones only by builds with the feature `lz4`.
+    ///
+    /// ```
+    /// use lsm_db::{Compression, LsmConfig};
+    /// let config = LsmConfig::new().compression(Compression::Lz4);
+    /// assert_eq!(config.compression_setting(), Compression::Lz4);
+    /// assert_eq!(LsmConfig::new().compression_setting(), Compression::None);
+    /// ```
+    #[cfg(feature = "lz4")]
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// The setting of [`compression`](Self::compression).
+    #[cfg(feature = "lz4")]
+    #[must_use]
+    pub fn compression_setting(&self) -> Compression {
+        self.compression
     }
 
     /// When logged writes are made durable; [`SyncPolicy::Always`] unless told
@@ -145,6 +232,13 @@ impl LsmConfig {
             memtable_capacity: self.memtable_capacity,
             compaction_trigger: self.compaction_trigger,
             block_cache_capacity: self.block_cache_capacity,
+            mmap_reads: self.mmap_reads,
+            paranoid_checks: self.paranoid_checks,
+            #[cfg(feature = "lz4")]
+            codec: match self.compression {
+                Compression::None => lsm_engine::Codec::Plain,
+                Compression::Lz4 => lsm_engine::Codec::Lz4,
+            },
             #[cfg(feature = "durability")]
             sync_policy: match self.sync_policy {
                 SyncPolicy::Always => lsm_engine::SyncPolicy::Always,
@@ -162,6 +256,10 @@ impl Default for LsmConfig {
             memtable_capacity: DEFAULT_MEMTABLE_CAPACITY,
             compaction_trigger: DEFAULT_COMPACTION_TRIGGER,
             block_cache_capacity: DEFAULT_BLOCK_CACHE_CAPACITY,
+            mmap_reads: true,
+            paranoid_checks: false,
+            #[cfg(feature = "lz4")]
+            compression: Compression::None,
             #[cfg(feature = "durability")]
             sync_policy: SyncPolicy::Always,
         }

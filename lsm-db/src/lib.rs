@@ -46,11 +46,13 @@
 //! | `std` | yes | the store; without it the crate is empty but for this page |
 //! | `durability` | no | log and sync every write before it is acknowledged |
 //! | `bloom` | no | filters, so that gets pass by files without the key |
+//! | `lz4` | no | compressed blocks, for `LsmConfig::compression` |
 //! | `testkit` | no | for tests: open on a simulated disk |
 //!
-//! Stores made with one set of features open with every other, with one exception:
+//! Stores made with one set of features open with every other, with two exceptions:
 //! a store that was not closed cleanly under `durability` holds writes in its log,
-//! and builds without that feature refuse it until it was opened with it once.
+//! and builds without that feature refuse it until it was opened with it once; and
+//! blocks that were compressed are only read by builds with `lz4`.
 //!
 //! Linux is what it is built and tested on; other Unix systems are within reach, since
 //! names are resolved against directory handles.
@@ -63,6 +65,8 @@ mod batch;
 mod config;
 #[cfg(feature = "std")]
 mod error;
+#[cfg(feature = "std")]
+mod explain;
 #[cfg(feature = "std")]
 mod lsm;
 #[cfg(feature = "std")]
@@ -78,6 +82,8 @@ mod value;
 
 #[cfg(feature = "std")]
 pub use crate::batch::Batch;
+#[cfg(feature = "lz4")]
+pub use crate::config::Compression;
 #[cfg(feature = "durability")]
 pub use crate::config::SyncPolicy;
 #[cfg(feature = "std")]
@@ -86,6 +92,8 @@ pub use crate::config::{
 };
 #[cfg(feature = "std")]
 pub use crate::error::{Error, Result};
+#[cfg(feature = "std")]
+pub use crate::explain::{BlockSource, Explain, ExplainAnswer, ExplainStep};
 #[cfg(feature = "std")]
 pub use crate::lsm::Lsm;
 #[cfg(feature = "std")]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lsm_engine::{Engine, ScanRange};
 
-use crate::{Batch, Error, LsmConfig, Range, Result, Scan, Snapshot, Stats, Value};
+use crate::{Batch, Error, Explain, LsmConfig, Range, Result, Scan, Snapshot, Stats, Value};
 
 /// An open store: a directory of sorted files with a write buffer before them.
 ///
@@ -433,5 +433,29 @@ impl Lsm {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::new(self.engine.stats())
+    }
+
+    /// What [`get`](Lsm::get) of `key` looks at: which write buffers and runs, what their
+    /// filters say, where blocks come from. It reads as a get does, and keeps nothing in
+    /// the block cache that was not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Lsm::get).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("k", "v")?;
+    /// let explain = db.explain("k")?;
+    /// assert_eq!(explain.value(), Some(b"v".as_slice()));
+    /// assert_eq!((explain.steps().len(), explain.bytes_read()), (1, 0));
+    /// println!("{explain}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn explain(&self, key: impl AsRef<[u8]>) -> Result<Explain> {
+        self.engine.explain(key.as_ref()).map(Explain::new).map_err(Error::engine)
     }
 }

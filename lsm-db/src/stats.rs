@@ -33,6 +33,16 @@ pub struct Stats {
     pub cache_hits: u64,
     /// Cache lookups that did not.
     pub cache_misses: u64,
+    /// Bytes of files that flushes and merges wrote since open.
+    pub background_bytes_written: u64,
+    /// Bytes of files that merges read since open.
+    pub background_bytes_read: u64,
+    /// How often a filter let a key pass that was there, since open (feature `bloom`).
+    pub filter_true_positives: u64,
+    /// How often a filter let a key pass that was not there, since open.
+    pub filter_false_positives: u64,
+    /// How often a filter spared a look into a file, since open.
+    pub filter_negatives: u64,
     /// Log records replayed at open (feature `durability`).
     pub recovered_records: u64,
     /// Bytes of half-written log records that open cut off: at most the last writes
@@ -97,6 +107,11 @@ impl Stats {
             cache_bytes: found.cache_bytes,
             cache_hits: found.cache_hits,
             cache_misses: found.cache_misses,
+            background_bytes_written: found.background_bytes_written,
+            background_bytes_read: found.background_bytes_read,
+            filter_true_positives: found.filters.true_positives,
+            filter_false_positives: found.filters.false_positives,
+            filter_negatives: found.filters.negatives,
             recovered_records: found.recovered_records,
             recovered_cut_bytes: found.recovered_cut_bytes,
             slowed: found.slowed,

@@ -3,7 +3,6 @@
 //!
 //! One test: the allocator counts for the whole process.
 #![cfg(feature = "std")]
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -41,13 +41,15 @@ pub(crate) enum Command {
     Load(LoadArgs),
     /// Print the value of a key
     Get(GetArgs),
+    /// Print what a get of a key looks at: write buffers, runs, filters, blocks
+    Explain(ExplainArgs),
     /// Set a key to a value; the store is created if there is none
     Put(PutArgs),
     /// Delete a key; it is no error if the key is not there
     Delete(DeleteArgs),
     /// Print keys and values in the order of the keys, a tab between the two
     Scan(ScanArgs),
-    /// Print what the store holds: runs, tables, levels, bytes, entries, tombstones
+    /// Print what the store holds and did: runs, tables, levels, bytes, entries, tombstones
     Stats(StatsArgs),
 }
 
@@ -77,6 +79,17 @@ code 6; the lines before it are in the store. Of equal keys the last line wins."
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct GetArgs {
+    /// The directory of the store
+    pub(crate) dir: PathBuf,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) key: OsString,
+    #[command(flatten)]
+    pub(crate) notation: NotationArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
     /// The directory of the store
     pub(crate) dir: PathBuf,
     /// The key

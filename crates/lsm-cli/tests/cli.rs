@@ -287,7 +287,31 @@ fn stats_for_people_and_as_json() {
     assert!(json.starts_with("{\"runs\":2,\"tables\":2,"), "{json}");
     assert!(json.contains("\"entries\":3,\"tombstones\":1,"), "{json}");
     assert!(json.contains("\"background_error\":null,\"levels\":[{\"level\":0,"), "{json}");
+    assert!(
+        json.contains("\"slowed\":0.000000,\"stopped\":0.000000,\"slow_reason\":null,"),
+        "{json}"
+    );
+    for name in ["background_bytes_written", "background_bytes_read", "filter_negatives"] {
+        assert!(json.contains(&format!("\"{name}\":")), "{name} is not in {json}");
+    }
     assert!(json.ends_with("}]}\n"), "{json}");
+}
+
+#[test]
+fn explain_tells_where_a_get_looks() {
+    let desk = Desk::with_store("a\t1\nb\t22\n");
+    desk.run(&["delete", "s", "a"]).is(0);
+    let told = desk.run(&["explain", "s", "b"]).is(0).out;
+    assert!(
+        told.starts_with("key \"b\": a value of 2 bytes\n  write buffer: not there\n"),
+        "{told}"
+    );
+    assert!(told.contains("from the mapping; a value of 2 bytes\n"), "{told}");
+    let told = desk.run(&["explain", "s", "a"]).is(0).out;
+    assert!(told.starts_with("key \"a\": deleted\n"), "{told}");
+    let told = desk.run(&["explain", "s", "--hex", "00ff"]).is(0).out;
+    assert!(told.starts_with("key \"\\x00\\xff\": no value\n"), "{told}");
+    desk.run(&["explain", "nowhere", "k"]).is(3);
 }
 
 #[test]

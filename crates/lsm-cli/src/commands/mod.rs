@@ -25,6 +25,7 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<(), Failure> 
     match command {
         Command::Load(args) => load::load(&args, output),
         Command::Get(args) => point::get(&args, output),
+        Command::Explain(args) => point::explain(&args, output),
         Command::Put(args) => point::put(&args),
         Command::Delete(args) => point::delete(&args),
         Command::Scan(args) => scan::scan(&args, output),

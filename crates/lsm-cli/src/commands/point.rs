@@ -1,7 +1,7 @@
-//! One key: `get`, `put`, `delete`.
+//! One key: `get`, `explain`, `put`, `delete`.
 
 use super::{Store, argument};
-use crate::args::{DeleteArgs, GetArgs, PutArgs};
+use crate::args::{DeleteArgs, ExplainArgs, GetArgs, PutArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -16,6 +16,13 @@ pub(super) fn get(args: &GetArgs, output: &mut Output) -> Result<(), Failure> {
             key: notation.encode(&key).into_owned(),
         }),
     }
+}
+
+pub(super) fn explain(args: &ExplainArgs, output: &mut Output) -> Result<(), Failure> {
+    let key = argument(&args.dir, "KEY", args.notation.notation(), &args.key)?;
+    let store = Store::open(&args.dir)?;
+    let explain = store.db.explain(key).map_err(|error| store.failure(error))?;
+    output.line(&explain.to_string())
 }
 
 pub(super) fn put(args: &PutArgs) -> Result<(), Failure> {

@@ -1,10 +1,10 @@
 //! `stats`: what the store holds, as a table for people or as one JSON object.
 //!
-//! The JSON has numbers, the array of the levels, and one string; it is written by hand.
+//! The JSON has numbers, the array of the levels, and two strings; it is written by hand.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
-use lsm_db::{LevelStats, Stats};
+use lsm_db::{LevelStats, SlowReason, Stats};
 
 use super::Store;
 use crate::args::StatsArgs;
@@ -18,7 +18,7 @@ pub(super) fn stats(args: &StatsArgs, output: &mut Output) -> Result<(), Failure
 }
 
 /// The numbers of the whole store, by the names that they have in `lsm_db::Stats`.
-fn totals(stats: &Stats) -> [(&'static str, u64); 8] {
+fn totals(stats: &Stats) -> [(&'static str, u64); 17] {
     [
         ("runs", stats.runs as u64),
         ("tables", stats.tables as u64),
@@ -27,8 +27,31 @@ fn totals(stats: &Stats) -> [(&'static str, u64); 8] {
         ("tombstones", stats.tombstones),
         ("memtable_bytes", stats.memtable_bytes),
         ("frozen_memtables", stats.frozen_memtables as u64),
+        ("flushes", stats.flushes),
+        ("compactions", stats.compactions),
+        ("background_bytes_written", stats.background_bytes_written),
+        ("background_bytes_read", stats.background_bytes_read),
+        ("cache_bytes", stats.cache_bytes),
+        ("filter_true_positives", stats.filter_true_positives),
+        ("filter_false_positives", stats.filter_false_positives),
+        ("filter_negatives", stats.filter_negatives),
+        ("recovered_records", stats.recovered_records),
         ("recovered_cut_bytes", stats.recovered_cut_bytes),
     ]
+}
+
+/// Times, in seconds.
+fn times(stats: &Stats) -> [(&'static str, String); 2] {
+    let seconds = |time: std::time::Duration| format!("{:.6}", time.as_secs_f64());
+    [("slowed", seconds(stats.slowed)), ("stopped", seconds(stats.stopped))]
+}
+
+fn slow_reason(stats: &Stats) -> Option<&'static str> {
+    stats.slow_reason.map(|reason| match reason {
+        SlowReason::Flush => "flush",
+        SlowReason::Merge => "merge",
+        _ => "another",
+    })
 }
 
 fn columns(level: &LevelStats) -> [(&'static str, u64); 6] {
@@ -44,11 +67,16 @@ fn columns(level: &LevelStats) -> [(&'static str, u64); 6] {
 
 fn print_table(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
     for (name, number) in totals(stats) {
-        output.line(&format!("{name:<20}{number:>16}"))?;
+        output.line(&format!("{name:<26}{number:>16}"))?;
     }
+    for (name, seconds) in times(stats) {
+        output.line(&format!("{name:<26}{seconds:>16}"))?;
+    }
+    let reason = slow_reason(stats).unwrap_or("none");
+    output.line(&format!("{:<26}{reason:>16}", "slow_reason"))?;
     let error = stats.background_error.as_deref().unwrap_or("none");
     let error = Notation::Text.encode(error.as_bytes());
-    output.line(&format!("{:<20}{error:>16}", "background_error"))?;
+    output.line(&format!("{:<26}{error:>16}", "background_error"))?;
     let mut head = true;
     for level in &stats.levels {
         let columns = columns(level);
@@ -69,14 +97,16 @@ fn json(stats: &Stats) -> String {
     let levels: Vec<_> =
         stats.levels.iter().map(|level| format!("{{{}}}", members(&columns(level)))).collect();
     format!(
-        "{{{},\"background_error\":{},\"levels\":[{}]}}",
+        "{{{},{},\"slow_reason\":{},\"background_error\":{},\"levels\":[{}]}}",
         members(&totals(stats)),
+        members(&times(stats)),
+        slow_reason(stats).map_or("null".to_owned(), json_string),
         stats.background_error.as_deref().map_or("null".to_owned(), json_string),
         levels.join(",")
     )
 }
 
-fn members(numbers: &[(&str, u64)]) -> String {
+fn members(numbers: &[(&str, impl Display)]) -> String {
     let members: Vec<_> =
         numbers.iter().map(|(name, number)| format!("\"{name}\":{number}")).collect();
     members.join(",")
