@@ -43,6 +43,13 @@ pub struct Stats {
     pub filter_false_positives: u64,
     /// How often a filter spared a look into a file, since open.
     pub filter_negatives: u64,
+    /// For how long the oldest snapshot, range or scan that is still held has been
+    /// reading what the store itself has done with; `None` if there is none.
+    pub held_for: Option<Duration>,
+    /// Table files that are there for those readers alone, and go when they go.
+    pub held_tables: usize,
+    /// Bytes of these files, and of write buffers that are there for readers alone.
+    pub held_bytes: u64,
     /// Log records replayed at open (feature `durability`).
     pub recovered_records: u64,
     /// Bytes of half-written log records that open cut off: at most the last writes
@@ -112,6 +119,9 @@ impl Stats {
             filter_true_positives: found.filters.true_positives,
             filter_false_positives: found.filters.false_positives,
             filter_negatives: found.filters.negatives,
+            held_for: found.held.oldest,
+            held_tables: found.held.tables,
+            held_bytes: found.held.bytes,
             recovered_records: found.recovered_records,
             recovered_cut_bytes: found.recovered_cut_bytes,
             slowed: found.slowed,

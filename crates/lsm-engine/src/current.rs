@@ -57,11 +57,12 @@ impl<V> Current<V> {
         self.published.store(last.get(), Ordering::Release);
     }
 
-    /// Replaces the view by one made from the view in force.
-    pub(crate) fn replace(&self, make: impl FnOnce(&V) -> V) {
+    /// Replaces the view by one made from the view in force, which it gives back.
+    pub(crate) fn replace(&self, make: impl FnOnce(&V) -> V) -> Arc<V> {
         let _replacing = self.replacing.lock();
-        let next = make(&self.view.load());
-        self.view.store(Arc::new(next));
+        let before = self.view.load_full();
+        self.view.store(Arc::new(make(&before)));
+        before
     }
 }
 

@@ -21,7 +21,8 @@
 //! 5. `installer`: the manifest; held over its syncs, never by a reader.
 //! 6. `logs`: spare logs and free slots, for a few instructions (`durability`).
 //! 7. That of `view`: a few instructions, to replace the view.
-//! 8. `work`: what workers and waiters tell each other; nothing is taken under it.
+//! 8. That of replaced views, for a few instructions.
+//! 9. `work`: what workers and waiters tell each other; nothing is taken under it.
 #![forbid(unsafe_code)]
 
 mod buffer;
@@ -32,6 +33,7 @@ mod current;
 mod error;
 mod explain;
 mod flush;
+mod held;
 mod install;
 mod key_buffer;
 #[cfg(feature = "durability")]
@@ -62,6 +64,7 @@ mod write;
 
 pub use error::{Error, Result};
 pub use explain::{Asked, AskedBlock, AskedRun, Explain, Said};
+pub use held::HeldStats;
 pub use lsm_sstable::Codec;
 pub use lsm_types::{Batch, BatchError, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 pub use lsm_vfs::{Fs, RealFs};

@@ -30,7 +30,8 @@ use crate::{Error, Result};
 /// How blocks come to a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// As a reader: in place or through the cache, verified at first touch.
+    /// As a reader: in place or out of the cache, verified at first touch. What passes by
+    /// does not sweep the cache.
     Serve,
     /// As a merge: from the disk, verified always, past the cache.
     Merge,
@@ -455,7 +456,7 @@ fn rank(table: &Table, key: &[u8], reading: Reading) -> Result<Rank> {
 fn read(table: &Table, handle: &BlockHandle, reading: Reading) -> Result<(Bytes, Range<usize>)> {
     let bytes = match reading {
         Reading::Merge => BlockBytes::Held(table.read_block(handle)?),
-        Reading::Serve => table.block_bytes(handle)?,
+        Reading::Serve => table.peek_block_bytes(handle)?.0,
     };
     Ok(match (bytes, table.map()) {
         (BlockBytes::InPlace(payload), Some(map)) => {

@@ -9,6 +9,7 @@ use lsm_vfs::{Dir, Fs};
 
 use crate::cleaner::Cleaner;
 use crate::current::Current;
+use crate::held::Replaced;
 use crate::install::Installer;
 use crate::sync::{Condvar, Mutex};
 use crate::tally::{FilterTally, Traffic};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) disk: Disk,
     pub(crate) store: StoreId,
     pub(crate) view: Current<View>,
+    pub(crate) replaced: Replaced,
     pub(crate) group: WriteGroup,
     pub(crate) throttle: Throttle,
     pub(crate) writer: Mutex<Writer>,
@@ -101,6 +103,7 @@ impl Shared {
             making: Mutex::default(),
             #[cfg(feature = "durability")]
             logs: Mutex::default(),
+            replaced: Replaced::default(),
             installer: Mutex::new(start.installer),
             work: Mutex::new(Work::default()),
             changed: Condvar::new(),
@@ -112,11 +115,12 @@ impl Shared {
 
     /// Replaces the view by one made from the view in force.
     pub(crate) fn replace_view(&self, make: impl FnOnce(&View) -> View) {
-        self.view.replace(|view| {
+        let before = self.view.replace(|view| {
             let next = make(view);
             self.throttle.set_for(&next, &self.disk.options);
             next
         });
+        self.replaced.add(&before);
     }
 
     /// Takes no write from now on: what is durable is unknown until the next open.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::held::HeldStats;
 use crate::shared::Shared;
 use crate::tally::FilterCounts;
 use crate::throttle::SlowReason;
@@ -50,6 +51,8 @@ pub struct Stats {
     pub background_bytes_read: u64,
     /// What filters said since open.
     pub filters: FilterCounts,
+    /// What readers keep of what the store has done with.
+    pub held: HeldStats,
     /// Log records replayed at open.
     pub recovered_records: u64,
     /// Bytes of torn log records cut off at open.
@@ -94,6 +97,7 @@ impl Shared {
             background_bytes_written: count(&self.disk.traffic.written),
             background_bytes_read: count(&self.disk.traffic.read),
             filters: self.counters.filters.counts(),
+            held: self.held(),
             recovered_records: count(&self.counters.recovered_records),
             recovered_cut_bytes: count(&self.counters.recovered_cut_bytes),
             slowed,

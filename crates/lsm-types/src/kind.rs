@@ -48,6 +48,7 @@ impl Kind {
     /// assert_eq!(Kind::from_byte(0), Err(KindError::Unknown(0)));
     /// assert_eq!(Kind::from_byte(3), Err(KindError::Reserved(3)));
     /// ```
+    #[inline]
     pub fn from_byte(byte: u8) -> Result<Self, KindError> {
         match byte {
             1 => Ok(Self::Delete),

@@ -185,6 +185,9 @@ fn s50_files_go_when_the_last_reader_goes() {
     db.put("a", [2; 1_000]).unwrap();
     db.flush().unwrap();
     eventually("both are merged", || db.stats().runs == 1 && db.stats().compactions > 0);
+    let stats = db.stats();
+    assert!(stats.held_for.is_some() && stats.held_bytes > 1_000, "{stats:?}");
+    assert_eq!(stats.held_tables, 1);
     let held: Vec<(&str, Box<dyn std::any::Any>)> = vec![
         ("the snapshot", Box::new(snapshot)),
         ("the scan", Box::new(scan)),
@@ -199,6 +202,8 @@ fn s50_files_go_when_the_last_reader_goes() {
     assert!(table_files(&disk) > 1);
     drop(value);
     eventually("the merged file goes", || table_files(&disk) == 1);
+    let stats = db.stats();
+    assert_eq!((stats.held_for, stats.held_tables, stats.held_bytes), (None, 0, 0));
     assert_eq!(db.get("a").unwrap(), Some(vec![2; 1_000]));
 }
 
