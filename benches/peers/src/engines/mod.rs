@@ -57,6 +57,11 @@ pub(crate) trait Engine: Send + Sync + Sized {
     /// Shows the rows of `range` to `tally`, in its direction, up to its limit.
     fn scan(&self, range: &Range, tally: &mut Tally) -> Result<()>;
 
+    /// The same by the call that is meant for reading many rows, where that is another one.
+    fn stream(&self, range: &Range, tally: &mut Tally) -> Result<()> {
+        self.scan(range, tally)
+    }
+
     /// Brings everything written so far into the store's own files and syncs it.
     fn flush(&self) -> Result<()>;
 

@@ -1,4 +1,4 @@
-//! lsm-db, this repository: `put`, `get`, `delete`, `write`, `scan`, `flush`, `close`.
+//! lsm-db, this repository: `put`, `get_pinned`, `delete`, `write`, `scan`, `range`, `flush`, `close`.
 //!
 //! Whether writes are logged and synced is decided when it is compiled (its feature `durability`), and
 //! so is the filter (its feature `bloom`, on here under both settings).
@@ -44,7 +44,7 @@ impl Engine for Ours {
     }
 
     fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
-        Ok(self.0.get(key)?.map(|value| see(&value)))
+        Ok(self.0.get_pinned(key)?.map(|value| see(&value)))
     }
 
     fn scan(&self, range: &Range, tally: &mut Tally) -> Result<()> {
@@ -55,6 +55,21 @@ impl Engine for Ours {
             tally.see_owned(rows.rev(), range.limit);
         } else {
             tally.see_owned(rows, range.limit);
+        }
+        Ok(())
+    }
+
+    fn stream(&self, range: &Range, tally: &mut Tally) -> Result<()> {
+        let start = range.start.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
+        let end = range.end.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
+        let mut rows = self.0.range((start, end));
+        let mut left = range.limit;
+        while left > 0
+            && let Some(row) = if range.reverse { rows.next_back() } else { rows.next() }
+        {
+            let (key, value) = row?;
+            tally.see(&key, &value);
+            left -= 1;
         }
         Ok(())
     }

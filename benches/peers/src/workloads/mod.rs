@@ -91,6 +91,10 @@ pub(crate) enum Work {
     ScanFull,
     /// The same backward
     ScanReverse,
+    /// As scan_full, by the store's call for streaming rows, if that is another one
+    StreamFull,
+    /// The same backward
+    StreamReverse,
     /// Load; scans of 10 rows between two keys; per scan
     #[value(name = "scan_10")]
     Scan10,
@@ -165,8 +169,10 @@ impl Work {
             Self::GetMissing => read::missing(session()?),
             Self::GetUniform2t => read::uniform_by_threads(session()?, 2),
             Self::GetMemtable => read::memtable(session()?),
-            Self::ScanFull => scan::full(session()?, false),
-            Self::ScanReverse => scan::full(session()?, true),
+            Self::ScanFull => scan::full(session()?, false, E::scan),
+            Self::ScanReverse => scan::full(session()?, true, E::scan),
+            Self::StreamFull => scan::full(session()?, false, E::stream),
+            Self::StreamReverse => scan::full(session()?, true, E::stream),
             Self::Scan10 => scan::bounded(session()?, 10),
             Self::Scan100 => scan::bounded(session()?, 100),
             Self::ScanMemtable => scan::memtable(session()?),

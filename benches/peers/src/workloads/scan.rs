@@ -14,24 +14,36 @@ use crate::measure::timed;
 /// Scans over everything per run.
 const PASSES: u64 = 5;
 
-pub(super) fn full<E: Engine>(mut session: Session<'_, E>, reverse: bool) -> Result<Outcome> {
+/// A call of an engine that shows the rows of a range.
+type Scan<E> = fn(&E, &Range, &mut Tally) -> Result<()>;
+
+pub(super) fn full<E: Engine>(
+    mut session: Session<'_, E>,
+    reverse: bool,
+    scan: Scan<E>,
+) -> Result<Outcome> {
     session.load()?;
     let n = session.rows().n;
-    passes(session, n, Range { reverse, ..Range::ALL })
+    passes(session, n, Range { reverse, ..Range::ALL }, scan)
 }
 
 pub(super) fn memtable<E: Engine>(mut session: Session<'_, E>) -> Result<Outcome> {
     let held = fill_memtable(&mut session)?;
-    passes(session, held, Range::ALL)
+    passes(session, held, Range::ALL, E::scan)
 }
 
 /// Scans `range`, which is the rows `0..count`; measured per row.
-fn passes<E: Engine>(mut session: Session<'_, E>, count: u64, range: Range) -> Result<Outcome> {
+fn passes<E: Engine>(
+    mut session: Session<'_, E>,
+    count: u64,
+    range: Range,
+    show: Scan<E>,
+) -> Result<Outcome> {
     let rows = session.rows();
     let everything = expected(rows, 0..count);
     let scan = |_| {
         let mut tally = Tally::default();
-        session.db.scan(&range, &mut tally)?;
+        show(&session.db, &range, &mut tally)?;
         ensure!(tally == everything, "a scan saw {tally:?}, expected {everything:?}");
         Ok(())
     };
