@@ -50,6 +50,7 @@ mod sync;
 mod table;
 mod tally;
 mod throttle;
+mod verify;
 mod view;
 mod work;
 mod write;

@@ -13,6 +13,7 @@ mod kill;
 mod model;
 #[cfg(feature = "durability")]
 mod policy;
+mod reads;
 mod soak;
 mod surface;
 mod writers;
