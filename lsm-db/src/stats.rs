@@ -64,8 +64,8 @@ pub struct Stats {
     pub stopped: Duration,
     /// Why writers are being slowed down now, if they are.
     pub slow_reason: Option<SlowReason>,
-    /// What is wrong in the background: why writes are refused, or the failure of
-    /// the last flush or merge, which is tried again.
+    /// What is wrong in the background: why writes are refused, the failure of the last
+    /// flush or merge, which is tried again, or damage that was found while idle.
     pub background_error: Option<String>,
 }
 

@@ -58,6 +58,7 @@ mod table;
 mod tally;
 mod throttle;
 mod value;
+mod verify;
 mod view;
 mod work;
 mod write;

@@ -45,6 +45,8 @@ pub struct Stats {
     pub cache_hits: u64,
     /// Cache lookups that were not.
     pub cache_misses: u64,
+    /// Blocks whose checksums nobody has compared since open.
+    pub unverified_blocks: u64,
     /// Bytes of tables and filters that flushes and merges wrote since open.
     pub background_bytes_written: u64,
     /// Bytes of blocks that merges read since open.
@@ -82,6 +84,7 @@ impl Shared {
                 level.tombstones += table.tombstones;
             }
         }
+        let tables = view.tables.runs.iter().flat_map(|run| &run.tables);
         let (slowed, stopped) = self.throttle.times();
         let cache = self.disk.cache.counts();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -94,6 +97,7 @@ impl Shared {
             cache_bytes: self.disk.cache.bytes(),
             cache_hits: cache.hits,
             cache_misses: cache.misses,
+            unverified_blocks: tables.map(|live| live.table.blocks_to_verify() as u64).sum(),
             background_bytes_written: count(&self.disk.traffic.written),
             background_bytes_read: count(&self.disk.traffic.read),
             filters: self.counters.filters.counts(),

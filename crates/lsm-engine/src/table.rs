@@ -9,7 +9,7 @@
 use std::cmp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lsm_block_cache::{BlockCache, CacheKey};
 use lsm_manifest::{TableMeta, fence};
@@ -24,6 +24,7 @@ use crate::cleaner::{Cleaner, Garbage};
 use crate::names::FileName;
 use crate::shared::Disk;
 use crate::tally::{FilterCounts, Traffic};
+use crate::verify::Verified;
 use crate::{Error, Result};
 
 /// What stands before the entries of a usual block: frame, fields, prefix, buckets,
@@ -83,28 +84,6 @@ fn head(key: &[u8]) -> u128 {
         return u128::from_be_bytes(*head);
     }
     key.iter().rev().fold(0, |head, byte| head >> 8 | u128::from(*byte) << 120)
-}
-
-/// Which blocks were found intact, one bit each.
-#[derive(Debug)]
-struct Verified(Box<[AtomicU64]>);
-
-impl Verified {
-    fn new(blocks: usize, all: bool) -> Self {
-        let word = if all { u64::MAX } else { 0 };
-        Self((0..blocks.div_ceil(64)).map(|_| AtomicU64::new(word)).collect())
-    }
-
-    fn get(&self, block: usize) -> bool {
-        let word = self.0.get(block / 64).map_or(0, |word| word.load(Ordering::Relaxed));
-        word & (1 << (block % 64)) != 0
-    }
-
-    fn set(&self, block: usize) {
-        if let Some(word) = self.0.get(block / 64) {
-            word.fetch_or(1 << (block % 64), Ordering::Relaxed);
-        }
-    }
 }
 
 /// An open table.
@@ -277,6 +256,24 @@ impl Table {
             self.verified.set(block);
         }
         Ok(Some(payload))
+    }
+
+    /// How many blocks of the mapping nobody has verified yet. Others are verified
+    /// whenever they are read.
+    pub(crate) fn blocks_to_verify(&self) -> usize {
+        if self.map.is_some() { self.verified.left() } else { 0 }
+    }
+
+    /// Verifies blocks that nobody has verified yet, up to so many bytes.
+    pub(crate) fn verify_some(&self, bytes: u64) -> Result<()> {
+        let mut done = 0;
+        while done < bytes && self.blocks_to_verify() > 0 {
+            let next = self.verified.first_left().and_then(|block| self.meta.block(block));
+            let Some(handle) = next else { break };
+            self.mapped_payload(&handle)?;
+            done += handle.len;
+        }
+        Ok(())
     }
 
     /// The payload of a block for a merge, read from the disk and verified.

@@ -3,7 +3,8 @@
 //! A worker does one step at a time: it waits until its job has something to do,
 //! does it, and notes success or failure. A failed step is tried again after a
 //! pause that grows from 10 ms to 1 s; whoever waits for the outcome cuts the pause
-//! short and is told of the failure.
+//! short and is told of the failure. The compaction worker verifies blocks while it has
+//! nothing else to do.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +15,7 @@ use lsm_types::TableNo;
 
 use crate::buffer::BufferId;
 use crate::shared::Shared;
-use crate::{Error, Result};
+use crate::{Error, Result, verify};
 
 /// Frozen memtables that may wait for their flush before writers wait too.
 pub(crate) const MAX_FROZEN: usize = 4;
@@ -69,11 +70,16 @@ pub(crate) struct Work {
     compact: Trouble,
     /// Tables that were found damaged: no merge takes them.
     pub(crate) fenced: BTreeSet<TableNo>,
+    /// The first damage that was found in idle time.
+    pub(crate) found_damaged: Option<Arc<Error>>,
+    /// Nothing is left to verify in idle time.
+    pub(crate) all_verified: bool,
 }
 
 impl Work {
     pub(crate) fn trouble(&self) -> Option<Arc<Error>> {
-        self.flush.last.clone().or_else(|| self.compact.last.clone())
+        let last = self.flush.last.clone().or_else(|| self.compact.last.clone());
+        last.or_else(|| self.found_damaged.clone())
     }
 
     /// Takes note of a commit, which says that its job is sound again.
@@ -160,7 +166,19 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
             work.of(job).begun += 1;
             return Some(work.kicks);
         }
-        shared.changed.wait(&mut work);
+        let idle = job == Job::Compact && work.released && !shared.is_refused();
+        match idle.then(|| shared.to_verify(&mut work)).flatten() {
+            Some(table) => {
+                let paused = |work: &mut Work| !work.stop && !job.is_due(shared, work);
+                shared.changed.wait_while_for(&mut work, paused, verify::PAUSE);
+                if paused(&mut work) {
+                    drop(work);
+                    shared.verify_some(&table);
+                    work = shared.work.lock();
+                }
+            }
+            None => shared.changed.wait(&mut work),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lsm_engine::{Batch, Engine, Options, Scan, ScanRange};
 use lsm_manifest::{EditOp, Span, frame, recover, slot_offset};
@@ -225,6 +226,55 @@ fn many_keys_are_found_at_once_as_one_by_one() {
         let alone = disk.reads() - before - together;
         assert!(mmap_reads || together * 3 < alone * 2, "{together} reads instead of {alone}");
     }
+}
+
+/// Waits until something holds that background work brings about.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn s21_idle_time_verifies_what_nobody_read_and_fences_what_is_damaged() {
+    let disk = SimDisk::new(1);
+    let options = Options { memtable_capacity: 1 << 20, compaction_trigger: 3, ..options() };
+    let mut store = EngineStore::open(&disk, options);
+    let key = |run: u64, n: u64| format!("{run}-{n:04}").into_bytes();
+    let fill = |engine: &Engine, run: u64| {
+        (0..500).for_each(|n| engine.put(&key(run, n), &[1; 100]).unwrap());
+        engine.flush().unwrap();
+    };
+    fill(store.engine(), 0);
+    fill(store.engine(), 1);
+    assert_eq!(store.engine().stats().unverified_blocks, 0, "born verified");
+    store.reopen().unwrap();
+    eventually("a verified store", || store.engine().stats().unverified_blocks == 0);
+    assert_eq!(store.engine().stats().background_error, None);
+
+    // A bit of the first block of the older table.
+    store.engine.take().unwrap().close().unwrap();
+    let contents = disk.contents(Path::new(DIR));
+    let (name, bytes) = contents.iter().find(|(name, _)| name.ends_with(".sst")).unwrap();
+    let mut damaged = bytes.clone();
+    damaged[1_000] ^= 1;
+    disk.put_file(Path::new(DIR), &Name::new(name).unwrap(), &damaged);
+    store.reopen().unwrap();
+    let engine = store.engine();
+    let damage = || engine.stats().background_error;
+    eventually("damage", || damage().is_some());
+    assert!(damage().unwrap().contains(name.as_str()), "{:?}", damage());
+    // What is sound is read, written and merged; what is not, is an error.
+    assert!(engine.get(&key(0, 0)).is_err());
+    assert!(engine.get(&key(0, 499)).unwrap().is_some());
+    (2..5).for_each(|run| fill(engine, run));
+    eventually("a merge", || engine.stats().compactions > 0);
+    assert!(engine.get(&key(1, 0)).unwrap().is_some());
+    assert!(damage().unwrap().contains(name.as_str()));
+    assert!(disk.contents(Path::new(DIR)).contains_key(name));
+    assert!(store.engine.take().unwrap().close().is_err());
 }
 
 #[cfg(feature = "bloom")]

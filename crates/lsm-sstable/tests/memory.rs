@@ -126,6 +126,34 @@ fn s38_hostile_lengths_ask_for_no_memory() {
     }
 }
 
+/// A block that unpacks to another length than it says, or says one that is too long.
+#[cfg(feature = "lz4")]
+#[test]
+fn s39_a_decompression_bomb_is_refused_and_takes_no_more_than_four_mebibytes() {
+    const RAW_AT: usize = 64 + 12;
+    let _alone = MEASURING.lock().unwrap();
+    let packed = WriteOptions { block_bytes: 60_000, codec: Codec::Lz4, filter_bits: None };
+    let mut writer = RunWriter::new(Identity::alone([2; 16]), packed).unwrap();
+    for n in 0..200_u32 {
+        writer.push(format!("key-{n:03}").as_bytes(), &[0; 200]).unwrap();
+    }
+    let whole = writer.finish().unwrap().bytes;
+    let raw = u32::from_le_bytes(whole[RAW_AT..RAW_AT + 4].try_into().unwrap());
+    assert!(raw > 40_000 && whole.len() < 4_000, "{raw} of {}", whole.len());
+    LARGEST.0.store(0, Ordering::Relaxed);
+    for said in [1, raw / 2, raw - 1, raw + 1, 1 << 22, (1 << 22) + 1, 1 << 30, u32::MAX] {
+        let mut bytes = whole.clone();
+        bytes[RAW_AT..RAW_AT + 4].copy_from_slice(&said.to_le_bytes());
+        reseal(&mut bytes, RAW_AT);
+        let reader = RunReader::new(&bytes).unwrap();
+        assert!(reader.get(b"key-007").is_err(), "{said} instead of {raw}");
+        assert!(!problems(&bytes).is_empty());
+    }
+    let largest = LARGEST.0.load(Ordering::Relaxed);
+    assert!(largest <= CONSTANT, "{largest} bytes");
+    assert!(RunReader::new(&whole).unwrap().get(b"key-007").unwrap().is_some());
+}
+
 /// Mends the checksum of the section that holds byte `at`, whatever it is: each place
 /// where a section can begin before it is tried with the length that it gives.
 fn reseal(bytes: &mut [u8], at: usize) {

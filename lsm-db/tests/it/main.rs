@@ -14,6 +14,7 @@ mod model;
 #[cfg(feature = "durability")]
 mod policy;
 mod ranges;
+mod reads;
 mod snapshots;
 mod soak;
 mod surface;
