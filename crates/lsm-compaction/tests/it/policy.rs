@@ -1,5 +1,4 @@
 //! The policy and the drop rule, by example.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeSet;
 
