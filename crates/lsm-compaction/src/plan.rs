@@ -9,12 +9,14 @@
 //! * After the edit every run that is still being drained is marked with the same
 //!   cursor, the span's end.
 
+use std::collections::BTreeSet;
+
 use lsm_manifest::{EditOp, Span, TableMeta, Version, fence};
 use lsm_types::{RunNo, TableNo};
 
 use crate::policy::Policy;
 use crate::shape::{Shape, cursor};
-use crate::slice::{self, Inputs, Item};
+use crate::slice::{self, Inputs, Item, Slice};
 use crate::{Busy, Load, Reason, rules};
 
 /// A table that a plan reads.
@@ -64,7 +66,9 @@ pub struct Plan {
     pub charge: u64,
     moved: Vec<TableMeta>,
     marked: Vec<(TableNo, Span)>,
-    base_stays: bool,
+    /// Where tables of the base run begin by their live ranges that stay: fences do not
+    /// tell an output before them from what they held.
+    narrowed: Vec<Vec<u8>>,
 }
 
 impl Plan {
@@ -102,15 +106,12 @@ impl Plan {
             ops.push(EditOp::SetLive { table: *table, live: live.clone() });
         }
         let (run, level) = (self.base, self.level);
-        // Beside a table of the base run that stays behind the span's end, live ranges
-        // say where the one begins and the other ends.
-        let end = self.span.end.clone().filter(|_| self.base_stays);
-        let outputs = outputs.into_iter().map(|mut table| {
-            table.live = Span { start: Vec::new(), end: end.clone() };
-            table
-        });
-        let moved = self.moved.iter().cloned();
-        ops.extend(outputs.chain(moved).map(|table| EditOp::AddTable { run, level, table }));
+        let added = outputs.into_iter().chain(self.moved.iter().cloned());
+        ops.extend(added.map(|mut table| {
+            let end = self.narrowed.iter().find(|start| **start > table.last).cloned();
+            table.live = Span { start: Vec::new(), end };
+            EditOp::AddTable { run, level, table }
+        }));
         ops
     }
 
@@ -161,7 +162,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         charge: 0,
         moved: Vec::new(),
         marked: Vec::new(),
-        base_stays: false,
+        narrowed: Vec::new(),
     }
 }
 
@@ -194,33 +195,28 @@ fn rewrite(policy: &Policy, inputs: &Inputs<'_>, table: &TableMeta) -> Plan {
 fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<Plan> {
     let slice = slice::next(policy, inputs)?;
     let end = slice.end;
-    let taken = slice.merged.iter().chain(&slice.moved);
-    let from_base = slice.merged.iter().filter(|item| item.is_base);
-    let base_stays = end.is_some_and(|end| from_base.clone().any(|it| holds_from(it.table, end)));
-    let base_left = inputs.base.1.tables.len() > from_base.count() || base_stays;
     let mut plan = Plan {
         span: Span { start: inputs.cursor.to_vec(), end: end.map(<[u8]>::to_vec) },
         inputs: slice.merged.iter().map(|item| input(item, end)).collect(),
         cuts: slice.cuts.iter().map(|cut| cut.to_vec()).collect(),
-        base_stays,
+        moved: slice.moved.iter().map(|item| item.table.clone()).collect(),
         ..empty(inputs)
     };
-    if base_left {
-        plan.level = inputs.base.1.level;
+    let removed = plan.inputs.iter().filter(|input| !input.stays).map(|input| input.table);
+    let removed: BTreeSet<_> = removed.chain(plan.moved.iter().map(|table| table.number)).collect();
+    let (_, base) = inputs.base;
+    let from_base = slice.merged.iter().filter(|item| item.is_base);
+    if from_base.filter(|item| removed.contains(&item.table.number)).count() < base.tables.len() {
+        plan.level = base.level;
     }
-    plan.moved = slice.moved.iter().map(|item| item.table.clone()).collect();
-    plan.moved.iter_mut().for_each(|table| table.live = Span::all());
+    plan.narrowed = narrowed(inputs, &slice, &removed);
     if end.is_some() {
-        // The first table left in each run carries the cursor; inputs that stay do so
-        // by themselves.
-        let taken: std::collections::BTreeSet<_> = taken.map(|item| item.table.number).collect();
         let staying = plan.inputs.iter().filter(|input| input.stays).map(|input| input.table);
-        let staying: std::collections::BTreeSet<_> = staying.collect();
+        let staying: BTreeSet<_> = staying.collect();
+        // The first table left in each run carries the cursor; an input that stays does
+        // so by itself.
         for (_, run) in &inputs.drained {
-            let is_left = |table: &&TableMeta| {
-                !taken.contains(&table.number) || staying.contains(&table.number)
-            };
-            let first = run.tables.iter().find(is_left);
+            let first = run.tables.iter().find(|table| !removed.contains(&table.number));
             if let Some(table) = first.filter(|table| !staying.contains(&table.number)) {
                 plan.marked.push((table.number, plan.rest_of(&table.live)));
             }
@@ -228,6 +224,26 @@ fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<P
     }
     size_outputs(policy, inputs, version, &mut plan);
     Some(plan)
+}
+
+/// The starts of the live ranges of tables that stay in the base run beside the outputs.
+fn narrowed(inputs: &Inputs<'_>, slice: &Slice<'_>, removed: &BTreeSet<TableNo>) -> Vec<Vec<u8>> {
+    let tables = inputs.base.1.tables.as_slice();
+    let first = tables.partition_point(|table| table.last.as_slice() < inputs.cursor);
+    let taken = slice.merged.iter().chain(&slice.moved);
+    let Some(reach) = taken.map(|item| item.table.last.as_slice()).max() else {
+        return Vec::new();
+    };
+    let beside = tables.get(first..).unwrap_or(&[]).iter();
+    let beside = beside.take_while(|table| table.first.as_slice() <= reach);
+    let stays = beside.filter(|table| !removed.contains(&table.number));
+    let begins = stays.map(|table| match slice.end {
+        // What stays of an input begins where the slice ends.
+        Some(end) if table.start() < end && holds_from(table, end) => (end, table),
+        _ => (table.start(), table),
+    });
+    let by_live = begins.filter(|(start, table)| *start > table.first.as_slice());
+    by_live.map(|(start, _)| start.to_vec()).collect()
 }
 
 /// Sets the outputs' size, and above the lowest run cuts at the first keys of that
