@@ -195,8 +195,12 @@ fn rewrite(policy: &Policy, inputs: &Inputs<'_>, table: &TableMeta) -> Plan {
 fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<Plan> {
     let slice = slice::next(policy, inputs)?;
     let end = slice.end;
+    // Where nothing was left of the first base run, the next older one takes its place,
+    // with tables that begin below the cursor.
+    let starts = slice.merged.iter().map(|item| item.table.start());
+    let start = starts.fold(inputs.cursor, |least, start| least.min(start));
     let mut plan = Plan {
-        span: Span { start: inputs.cursor.to_vec(), end: end.map(<[u8]>::to_vec) },
+        span: Span { start: start.to_vec(), end: end.map(<[u8]>::to_vec) },
         inputs: slice.merged.iter().map(|item| input(item, end)).collect(),
         cuts: slice.cuts.iter().map(|cut| cut.to_vec()).collect(),
         moved: slice.moved.iter().map(|item| item.table.clone()).collect(),
