@@ -187,9 +187,14 @@ fn rewrite(policy: &Policy, inputs: &Inputs<'_>, table: &TableMeta) -> Plan {
     let (run, base) = inputs.base;
     let item = Item { run, is_base: true, table };
     let level = if base.tables.len() > 1 { base.level } else { u8::from(inputs.is_bottom) };
-    let inputs_of = vec![input(&item, None)];
-    let table_bytes = policy.table_bytes.max(table.file_bytes);
-    Plan { level, span: table.live.clone(), inputs: inputs_of, table_bytes, ..empty(inputs) }
+    Plan {
+        level,
+        span: table.live.clone(),
+        inputs: vec![input(&item, None)],
+        table_bytes: policy.table_bytes.max(table.file_bytes),
+        narrowed: table.live.end.iter().cloned().collect(),
+        ..empty(inputs)
+    }
 }
 
 fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<Plan> {
