@@ -20,6 +20,7 @@
 //! * With `usize::MAX` as the trigger nothing is ever merged.
 #![forbid(unsafe_code)]
 
+mod cuts;
 mod drop_rule;
 mod filter_bits;
 mod join;
@@ -30,6 +31,7 @@ mod rules;
 mod shape;
 mod slice;
 
+pub use cuts::Cuts;
 pub use drop_rule::DropRule;
 pub use filter_bits::filter_bits;
 pub use pick::{MergePlan, PickOptions, pick};

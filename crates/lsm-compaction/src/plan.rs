@@ -38,8 +38,8 @@ pub struct Input {
 ///
 /// To carry it out: if [`moves`](Self::moves), commit [`edit`](Self::edit) of no
 /// outputs. Else merge what the inputs hold inside [`span`](Self::span), end an output
-/// before each of [`cuts`](Self::cuts) and when it has `table_bytes`, and commit the
-/// edit of the outputs.
+/// where [`Cuts`](crate::Cuts) says so and when it has `table_bytes`, and commit the edit
+/// of the outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Why.
@@ -57,7 +57,7 @@ pub struct Plan {
     pub span: Span,
     /// What is read; empty if tables are moved.
     pub inputs: Vec<Input>,
-    /// An output must end before the first key that is not below the cut. In order.
+    /// Keys, in order, before which an output must end: [`Cuts`](crate::Cuts) knows them.
     pub cuts: Vec<Vec<u8>>,
     /// An output ends when it is so long.
     pub table_bytes: u64,

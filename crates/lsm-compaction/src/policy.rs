@@ -20,8 +20,7 @@ pub(crate) const DENSE_PART: u64 = 4;
 pub(crate) const MAX_INPUTS: usize = 64;
 /// The most tables that one edit moves.
 pub(crate) const MAX_MOVES: usize = 256;
-/// Tables below one part in so many of the largest size are written anew rather than
-/// moved or joined to a run, so that runs do not crumble.
+/// Tables are small below one part in so many of the largest size.
 const SMALL_PART: u64 = 16;
 /// The smallest size to which outputs are cut is one part in so many of the largest.
 const LEAST_PART: u64 = 8;
@@ -40,13 +39,17 @@ pub struct Policy {
     /// A slice of a merge ends where it has taken in so many bytes, give or take a
     /// table of each input.
     pub slice_bytes: u64,
+    /// Tables and flushes below this many bytes are written anew rather than moved or
+    /// joined to a run, so that runs do not crumble.
+    pub small_bytes: u64,
 }
 
 impl Policy {
     /// The policy for this trigger and this size of the largest tables.
     #[must_use]
     pub fn new(trigger: usize, table_bytes: u64) -> Self {
-        Self { trigger, table_bytes, slice_bytes: table_bytes.saturating_mul(2) }
+        let slice_bytes = table_bytes.saturating_mul(2);
+        Self { trigger, table_bytes, slice_bytes, small_bytes: table_bytes / SMALL_PART }
     }
 
     /// The trigger in force; `None` if nothing is ever merged.
@@ -55,7 +58,7 @@ impl Policy {
     }
 
     pub(crate) fn is_small(&self, bytes: u64) -> bool {
-        bytes < self.table_bytes / SMALL_PART
+        bytes < self.small_bytes
     }
 
     /// The size of the tables of a run of so many bytes: sizes grow with depth.

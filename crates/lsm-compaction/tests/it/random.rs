@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lsm_compaction::{Busy, DropRule, Load, Plan, Policy};
+use lsm_compaction::{Busy, Cuts, DropRule, Load, Plan, Policy};
 use lsm_manifest::{Edit, EditOp, Span, TableMeta, Version};
 use lsm_types::{RunNo, SeqNo, TableNo, TableUid};
 use proptest::prelude::*;
@@ -44,19 +44,18 @@ fn key(number: u8) -> Vec<u8> {
     vec![b'k', number]
 }
 
-/// The tables that rows make: they end before cuts, and at a length.
-fn cut(rows: Vec<Row>, cuts: &[Vec<u8>], table_bytes: u64) -> Vec<Vec<Row>> {
+/// The tables that rows make: they end where cuts say so, and at a length.
+fn cut(rows: Vec<Row>, cuts: &mut Cuts<'_>, table_bytes: u64) -> Vec<Vec<Row>> {
     let mut tables: Vec<Vec<Row>> = Vec::new();
     for row in rows {
         let ends = |table: &Vec<Row>| {
-            let last = &table.last().unwrap().0;
-            table.len() as u64 * ENTRY_BYTES >= table_bytes
-                || cuts.iter().any(|cut| last < cut && *cut <= row.0)
+            let ends = cuts.ends_between(&table.last().unwrap().0, &row.0);
+            ends || table.len() as u64 * ENTRY_BYTES >= table_bytes
         };
-        match tables.last_mut().filter(|table| !ends(table)) {
-            Some(table) => table.push(row),
-            None => tables.push(vec![row]),
+        if tables.last().is_none_or(ends) {
+            tables.push(Vec::new());
         }
+        tables.last_mut().unwrap().push(row);
     }
     tables
 }
@@ -129,13 +128,12 @@ impl Store {
         }
         let bytes = rows.len() as u64 * ENTRY_BYTES;
         self.credit += bytes;
-        let bounds = (rows[0].0.clone(), rows[rows.len() - 1].0.clone());
-        let bounds = (bounds.0.as_slice(), bounds.1.as_slice());
-        let joined = self.policy.join_newest(&self.version, &self.busy, bounds, bytes);
+        let mut cuts = Cuts::for_flush(&self.policy, &self.version);
+        let tables = cut(rows, &mut cuts, self.policy.table_bytes);
+        let metas: Vec<_> = tables.into_iter().map(|rows| self.table(rows)).collect();
+        let joined = self.policy.join_newest(&self.version, &self.busy, &metas);
         let run = joined.unwrap_or_else(|| RunNo::new(self.number()).unwrap());
         let level = self.version.runs().get(&run).map_or(0, |run| run.level);
-        let tables = cut(rows, &[], self.policy.table_bytes);
-        let metas: Vec<_> = tables.into_iter().map(|rows| self.table(rows)).collect();
         let adds = metas.into_iter().map(|table| EditOp::AddTable { run, level, table });
         self.install(adds.collect());
     }
@@ -171,7 +169,8 @@ impl Store {
         }
         let rows = merged.into_iter().map(|(key, (_, seq, is_put))| (key, seq, is_put));
         let rows = rows.filter(|row| row.2 || !rule.may_drop(&row.0)).collect();
-        let outputs = cut(rows, &plan.cuts, plan.table_bytes);
+        let mut cuts = Cuts::for_plan(&self.policy, &self.version, &plan);
+        let outputs = cut(rows, &mut cuts, plan.table_bytes);
         self.credit -= plan.charge;
         self.busy.take(&plan);
         self.begun.push((plan, outputs));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use lsm_compaction::{Busy, DropRule, Load, Plan, Policy};
+use lsm_compaction::{Busy, Cuts, DropRule, Load, Plan, Policy};
 use lsm_manifest::{Edit, EditOp, Span, TableMeta, Version};
 use lsm_types::{RunNo, SeqNo, TableNo, TableUid};
 
@@ -39,7 +39,7 @@ fn show_size(bytes: u64) -> String {
     let units = [("T", 1_u64 << 40), ("G", 1 << 30), ("M", MIB), ("K", 1 << 10)];
     let unit = units
         .iter()
-        .find(|(_, unit)| bytes >= 10 * unit || (bytes > 0 && bytes % unit == 0))
+        .find(|(_, unit)| bytes >= 10 * unit || (bytes > 0 && bytes.is_multiple_of(*unit)))
         .unwrap_or(&("K", 1 << 10));
     format!("{}{}", bytes / unit.1, unit.0)
 }
@@ -78,6 +78,7 @@ impl Tree {
             ["fold", how @ ..] => self.fold(load(how)),
             ["flush", range, bytes] => self.flush(range, size(bytes)),
             ["drops", keys @ ..] => self.drops(keys),
+            ["cuts", keys @ ..] => self.cuts(keys),
             _ => panic!("no such command: {command}"),
         }
     }
@@ -166,6 +167,21 @@ impl Tree {
         );
         let kept = keys.iter().filter(|key| !rule.may_drop(key.as_bytes()));
         format!("kept: {}", kept.copied().collect::<Vec<_>>().join(" "))
+    }
+
+    /// The keys of a flush, or of the last plan's output, with what separates tables.
+    fn cuts(&self, keys: &[&str]) -> String {
+        let mut cuts = match &self.plan {
+            Some((version, plan)) => Cuts::for_plan(&self.policy, version, plan),
+            None => Cuts::for_flush(&self.policy, &self.version),
+        };
+        let mut text = keys[0].to_owned();
+        for pair in keys.windows(2) {
+            let ends = cuts.ends_between(pair[0].as_bytes(), pair[1].as_bytes());
+            text += if ends { " | " } else { " " };
+            text += pair[1];
+        }
+        text
     }
 
     fn show(&self, plan: &Plan) -> String {
@@ -258,13 +274,14 @@ impl Tree {
 
     fn flush(&mut self, range: &str, bytes: u64) -> String {
         let (first, last) = range.split_once("..").unwrap();
-        let bounds = (first.as_bytes(), last.as_bytes());
-        let joined = self.policy.join_newest(&self.version, &self.busy, bounds, bytes);
+        let letters = letter(first.as_bytes())..letter(last.as_bytes()) + 1;
+        let table = self.new_table(letters, bytes);
+        let joined =
+            self.policy.join_newest(&self.version, &self.busy, std::slice::from_ref(&table));
         let newest = self.version.runs().last_key_value();
         let next = newest.map_or(1, |(run, _)| run.get() + 1);
         let run = joined.unwrap_or_else(|| RunNo::new(next).unwrap());
         let level = self.version.runs().get(&run).map_or(0, |run| run.level);
-        let table = self.new_table(letter(bounds.0)..letter(bounds.1) + 1, bytes);
         let edit = Edit { ops: vec![EditOp::AddTable { run, level, table }] };
         self.version = self.version.apply(&edit).unwrap();
         let what = if joined.is_some() { "joins run" } else { "is run" };
