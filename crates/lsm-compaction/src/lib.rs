@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod cuts;
+mod debt;
 mod drop_rule;
 mod filter_bits;
 mod join;
@@ -32,6 +33,7 @@ mod shape;
 mod slice;
 
 pub use cuts::Cuts;
+pub use debt::Debt;
 pub use drop_rule::DropRule;
 pub use filter_bits::filter_bits;
 pub use pick::{MergePlan, PickOptions, pick};

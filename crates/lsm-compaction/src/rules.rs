@@ -11,7 +11,7 @@
 //!    are as many runs as the trigger says: a small store is not merged at each flush.
 //! 5. *Tier*, of any size.
 //! 6. *Settle*, at rest: as many runs as bring the count below the trigger, where that
-//!    takes the fewest bytes, and older ones not larger than what was collected.
+//!    takes the fewest bytes, and older ones that are not much larger.
 //! 7. *Credit*, at rest: down to two runs where it is cheapest; then neighbours within
 //!    a factor of four; of the last two, an upper run of an eighth of the lower one.
 //!
@@ -109,30 +109,45 @@ fn is_alike(bytes: u64, largest: u64, trigger: usize) -> bool {
     square(bytes) <= square(largest).saturating_mul(trigger as u128)
 }
 
+/// The end of the neighbours from `at` on, up to `end`, that are like a run of `largest`
+/// bytes.
+fn alike_until(
+    shape: &Shape<'_>,
+    trigger: usize,
+    (at, end): (usize, usize),
+    mut largest: u64,
+) -> usize {
+    let alike = shape.slice(at..end).iter().take_while(|run| {
+        let is_alike = is_alike(run.bytes, largest, trigger);
+        largest = largest.max(run.bytes);
+        is_alike
+    });
+    at + alike.count()
+}
+
+/// How many runs the fullest tier has.
+pub(crate) fn fullest_tier(shape: &Shape<'_>, trigger: usize) -> usize {
+    let end = shape.runs.len().saturating_sub(1);
+    let uppers = shape.slice(0..end).iter().enumerate();
+    let tiers = uppers.map(|(at, run)| alike_until(shape, trigger, (at, end), run.bytes) - at);
+    tiers.max().unwrap_or(0)
+}
+
 /// The newest tier that is full, with the cascade behind it. The oldest run is in no
 /// tier.
 fn tier(shape: &Shape<'_>, segment: &Range<usize>, trigger: usize) -> Option<Range<usize>> {
     let end = segment.end.min(shape.runs.len().saturating_sub(1));
-    let size = |at: usize| shape.runs.get(at).map_or(0, |run| run.bytes);
-    // The end of the neighbours from `at` on that are like a run of `largest` bytes.
-    let alike_until = |at: usize, mut largest: u64| {
-        let differs = |at: &usize| {
-            let bytes = size(*at);
-            let differs = !is_alike(bytes, largest, trigger);
-            largest = largest.max(bytes);
-            differs
-        };
-        (at..end).find(differs).unwrap_or(end)
-    };
+    let runs = shape.slice(segment.start..end).iter();
     let (begin, mut until) = (segment.start..end)
-        .map(|at| (at, alike_until(at, size(at))))
+        .zip(runs)
+        .map(|(at, run)| (at, alike_until(shape, trigger, (at, end), run.bytes)))
         .find(|(at, until)| until - at >= trigger)?;
     if until - begin > MAX_INPUTS {
         // A backlog: the oldest of it first, in pieces that end.
         return Some(until - MAX_INPUTS..until);
     }
     loop {
-        let next = alike_until(until, shape.bytes(begin..until));
+        let next = alike_until(shape, trigger, (until, end), shape.bytes(begin..until));
         if 1 + next - until < trigger || next - begin > MAX_INPUTS {
             return Some(begin..until);
         }
@@ -144,10 +159,16 @@ fn tier(shape: &Shape<'_>, segment: &Range<usize>, trigger: usize) -> Option<Ran
 fn settle(shape: &Shape<'_>, segment: &Range<usize>, trigger: usize) -> Option<Range<usize>> {
     let needed = (shape.runs.len() + 2).saturating_sub(trigger).min(segment.len()).min(MAX_INPUTS);
     let found = cheapest(shape, segment, needed)?;
+    let newest = shape.bytes(found.start..found.start + 1);
     let mut bytes = shape.bytes(found.clone());
     let mut end = found.end;
-    for run in shape.slice(found.end..segment.end) {
-        if run.bytes > bytes || end - found.start >= MAX_INPUTS {
+    for (at, run) in (found.end..segment.end).zip(shape.slice(found.end..segment.end)) {
+        // With each flush the run before an older one of `run.bytes` is written again: it
+        // is let grow to the geometric mean of the two, where that costs as much as
+        // writing the older one, spread over the flushes in between.
+        let product = u128::from(run.bytes).saturating_mul(u128::from(newest));
+        let is_mean = at + 1 < shape.runs.len() && product <= u128::from(bytes).pow(2);
+        if end - found.start >= MAX_INPUTS || (run.bytes > bytes && !is_mean) {
             break;
         }
         bytes += run.bytes;

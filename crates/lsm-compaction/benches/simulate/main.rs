@@ -7,7 +7,8 @@
 //! `--workload` may be given more than once (`random`, `sequential`, `overwrite`, `zipf`,
 //! `delete`, `queue`; all of them unless told), as may `--size` (of the data, in bytes;
 //! 1e9 to 1e13 unless told). Further: `--memtable` in bytes (16 MiB), `--trigger` (4),
-//! `--pick` for the time that picking takes.
+//! `--slow` for a writer after each of whose flushes the store comes to rest, `--pick` for
+//! the time that picking takes.
 //!
 //! After each flush plans are folded until there is none, so the figures are those of a
 //! background that keeps up. Beyond 256 tables of the largest size, tables and slices are
@@ -34,6 +35,7 @@ struct Args {
     memtable: f64,
     trigger: usize,
     pick: bool,
+    slow: bool,
 }
 
 fn args() -> Result<Args> {
@@ -46,11 +48,16 @@ fn args() -> Result<Args> {
         memtable: f64::from(16 << 20),
         trigger: 4,
         pick: false,
+        slow: false,
     };
     let mut given = given.into_iter().filter(|arg| arg != "--bench");
     while let Some(name) = given.next() {
-        if name == "--pick" {
-            args.pick = true;
+        match name.as_str() {
+            "--pick" => args.pick = true,
+            "--slow" => args.slow = true,
+            _ => {}
+        }
+        if args.pick || name == "--slow" {
             continue;
         }
         let value = given.next().ok_or_else(|| format!("{name} takes a value"))?;
@@ -124,7 +131,7 @@ fn run(out: &mut impl Write, args: &Args, workload: Workload, size: f64) -> Resu
     let flushes = flushes.min(args.flushes);
     for number in 0..flushes {
         store.flush(load.flush(number), load.user_bytes)?;
-        store.fold(false)?;
+        store.fold(args.slow)?;
         store.sample(load.live(number + 1));
     }
     let figures = store.figures;

@@ -162,9 +162,11 @@ impl Store {
 
     /// A flush of what the user wrote as `user_bytes`.
     pub(crate) fn flush(&mut self, stretches: Vec<Stretch>, user_bytes: f64) -> Result<()> {
-        let version = self.version.clone();
+        // Borrowed beside the store while tables are made.
+        let version = std::mem::take(&mut self.version);
         let cuts = Cuts::for_flush(&self.policy, &version);
         let tables = self.cut(stretches, cuts, f64::INFINITY)?;
+        self.version = version;
         let bytes: u64 = tables.iter().map(|table| table.file_bytes).sum();
         let joined = self.policy.join_newest(&self.version, &Busy::default(), &tables);
         self.next += 1;
@@ -233,9 +235,10 @@ impl Store {
             source.sort_by(|a, b| a.keys.start.total_cmp(&b.keys.start));
         }
         let merged = merge(&sources, plan.is_bottom);
-        let version = self.version.clone();
+        let version = std::mem::take(&mut self.version);
         let cuts = Cuts::for_plan(&self.policy, &version, plan);
         let outputs = self.cut(merged, cuts, plan.table_bytes as f64)?;
+        self.version = version;
         self.figures.written += outputs.iter().map(|table| table.file_bytes as f64).sum::<f64>();
         self.figures.plans += u64::from(!plan.moves());
         self.figures.moved += plan.moved().len() as u64;

@@ -77,6 +77,11 @@ impl Tree {
             }
             ["fold", how @ ..] => self.fold(load(how)),
             ["flush", range, bytes] => self.flush(range, size(bytes)),
+            ["debt"] => {
+                let debt = self.policy.debt(&self.version);
+                let upper = show_size(debt.upper_bytes);
+                format!("{} runs in a tier, {upper} too much above", debt.tier_runs)
+            }
             ["drops", keys @ ..] => self.drops(keys),
             ["cuts", keys @ ..] => self.cuts(keys),
             _ => panic!("no such command: {command}"),
