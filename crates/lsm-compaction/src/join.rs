@@ -14,6 +14,10 @@ impl Policy {
     ///
     /// Small tables make a run of their own, to be merged. So does any flush while the
     /// newest run is being merged or is damaged.
+    ///
+    /// Ask under the lock that guards `busy`, and put the run into [`Busy::runs`] until
+    /// the flush is committed: a plan that was picked in between would not know of the
+    /// new tables.
     #[must_use]
     pub fn join_newest(
         &self,

@@ -8,6 +8,31 @@
 //! and how an unfinished merge is found again, `rules` for what is merged when,
 //! `slice` for how much of it at once, and `plan` for the edit.
 //!
+//! ```
+//! use lsm_compaction::{Busy, Cuts, DropRule, Load, Policy};
+//! use lsm_manifest::{Edit, Version};
+//!
+//! let policy = Policy::new(4, 32 << 20);
+//! let (mut version, mut busy) = (Version::default(), Busy::default());
+//! let mut credit = 0_u64;
+//! while let Some(plan) = policy.pick(&version, &busy, Load::Idle { credit }) {
+//!     // Both under one lock, so that no other worker picks any of its runs.
+//!     busy.take(&plan);
+//!     credit -= plan.charge;
+//!     let mut outputs = Vec::new();
+//!     if !plan.moves() {
+//!         let rule = DropRule::for_plan(&version, &plan);
+//!         let mut cuts = Cuts::for_plan(&policy, &version, &plan);
+//!         // Merge what `plan.inputs` hold inside `plan.span`. Leave out tombstones that
+//!         // the rule drops; end tables at `plan.table_bytes`, and where `cuts` says so.
+//! #       let _ = (rule, cuts.ends_between(b"a", b"b"), &mut outputs);
+//!     }
+//!     version = version.apply(&Edit { ops: plan.edit(std::mem::take(&mut outputs)) })?;
+//!     busy.release(&plan);
+//! }
+//! # Ok::<(), lsm_manifest::EditError>(())
+//! ```
+//!
 //! # Invariants
 //!
 //! * A merge takes a contiguous stretch of the order of age, so that the output

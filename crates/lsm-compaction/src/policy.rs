@@ -21,7 +21,7 @@ pub(crate) const MAX_INPUTS: usize = 64;
 /// The most tables that one edit moves.
 pub(crate) const MAX_MOVES: usize = 256;
 /// Tables are small below one part in so many of the largest size.
-const SMALL_PART: u64 = 16;
+const SMALL_PART: u64 = 64;
 /// The smallest size to which outputs are cut is one part in so many of the largest.
 const LEAST_PART: u64 = 8;
 /// So many tables make up a run before they become larger.

@@ -188,7 +188,7 @@ impl Store {
     /// Two tables side by side become one, for nothing, where a sequential load made too
     /// many of them.
     fn thin_out(&mut self) -> Result<()> {
-        let most = 2 * MOST_TABLES as usize;
+        let most = MOST_TABLES as usize;
         let found = self.version.runs().iter().find(|(_, run)| run.tables.len() > most);
         let Some((number, run)) = found.map(|(number, run)| (*number, run.clone())) else {
             return Ok(());
