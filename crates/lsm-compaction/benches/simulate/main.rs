@@ -108,17 +108,23 @@ fn main() -> Result<()> {
         ];
         writeln!(out, "| {} |\n|{}", head.join(" | "), " ---: |".repeat(head.len()))?;
         let begun = Instant::now();
+        let mut written = Vec::new();
         for size in &args.sizes {
-            run(&mut out, &args, *workload, *size)?;
+            written.push((show_bytes(*size), run(&mut out, &args, *workload, *size)?));
             out.flush()?;
+        }
+        writeln!(out, "\nwritten, a mark for each half of what the user wrote:\n")?;
+        for (size, written) in written {
+            let bar = "#".repeat((written * 2.0).round() as usize);
+            writeln!(out, "{size:>7} {bar} {written:.2}")?;
         }
         writeln!(out, "\n{:.0} s", begun.elapsed().as_secs_f64())?;
     }
     Ok(())
 }
 
-/// One line: a workload at a size.
-fn run(out: &mut impl Write, args: &Args, workload: Workload, size: f64) -> Result<()> {
+/// One line: a workload at a size. Returns what was written for a byte of the user.
+fn run(out: &mut impl Write, args: &Args, workload: Workload, size: f64) -> Result<f64> {
     let load = Load::new(workload, size, args.memtable);
     let mut store = Store::new(args.trigger, 32 << 20, load.domain)?;
     let mut flushes = load.round;
@@ -156,7 +162,7 @@ fn run(out: &mut impl Write, args: &Args, workload: Workload, size: f64) -> Resu
         format!("{shared:.3}"),
     ];
     writeln!(out, "| {} |", cells.join(" | "))?;
-    Ok(())
+    Ok(figures.written / user_bytes)
 }
 
 fn show_bytes(bytes: f64) -> String {

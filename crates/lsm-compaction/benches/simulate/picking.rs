@@ -52,9 +52,12 @@ pub(crate) fn measure(out: &mut impl Write) -> Result<()> {
         out,
         "| data | tables | nothing is due | the first slice of all |\n| ---: | ---: | ---: | ---: |"
     )?;
-    for (name, bytes) in
-        [("1 GB", 1_000_000_000), ("100 GB", 100_000_000_000), ("1 TB", 1_000_000_000_000)]
-    {
+    for (name, bytes) in [
+        ("1 GB", 1_000_000_000),
+        ("100 GB", 100_000_000_000),
+        ("1 TB", 1_000_000_000_000),
+        ("3 TB", 3_000_000_000_000),
+    ] {
         let mut cells = Vec::new();
         let mut tables = 0;
         for (part, load) in [(8, Load::Writing), (3, Load::Idle { credit: 0 })] {
