@@ -27,15 +27,16 @@ impl<'a> Cuts<'a> {
     /// For the outputs of a plan that was picked from `version`.
     #[must_use]
     pub fn for_plan(policy: &Policy, version: &'a Version, plan: &'a Plan) -> Self {
-        let cuts = if plan.is_bottom { Self::none() } else { Self::for_flush(policy, version) };
-        Self { fixed: &plan.cuts, ..cuts }
+        let bytes = if plan.is_bottom { 0 } else { plan.input_bytes() };
+        Self { fixed: &plan.cuts, ..Self::for_flush(policy, version, bytes) }
     }
 
-    /// For the tables of a flush.
+    /// For the tables of a flush of about `bytes`. A small one is one table: it will be
+    /// merged before it comes near the lower run.
     #[must_use]
-    pub fn for_flush(policy: &Policy, version: &'a Version) -> Self {
+    pub fn for_flush(policy: &Policy, version: &'a Version, bytes: u64) -> Self {
         let Some((_, lower)) = version.runs().first_key_value() else { return Self::none() };
-        if policy.trigger().is_none() {
+        if policy.trigger().is_none() || policy.is_small(bytes) {
             return Self::none();
         }
         let bytes = lower.file_bytes();

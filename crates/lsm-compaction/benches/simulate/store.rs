@@ -146,7 +146,7 @@ impl Store {
         self.coarsen(bytes);
         let run = RunNo::new(1).ok_or("a run")?;
         let version = self.version.clone();
-        let cuts = Cuts::for_flush(&self.policy, &version);
+        let cuts = Cuts::for_flush(&self.policy, &version, 0);
         let outputs = self.cut(vec![stretch], cuts, self.policy.table_bytes as f64)?;
         self.next += 1;
         self.install(
@@ -164,7 +164,7 @@ impl Store {
     pub(crate) fn flush(&mut self, stretches: Vec<Stretch>, user_bytes: f64) -> Result<()> {
         // Borrowed beside the store while tables are made.
         let version = std::mem::take(&mut self.version);
-        let cuts = Cuts::for_flush(&self.policy, &version);
+        let cuts = Cuts::for_flush(&self.policy, &version, user_bytes as u64);
         let tables = self.cut(stretches, cuts, f64::INFINITY)?;
         self.version = version;
         let bytes: u64 = tables.iter().map(|table| table.file_bytes).sum();

@@ -128,7 +128,7 @@ impl Store {
         }
         let bytes = rows.len() as u64 * ENTRY_BYTES;
         self.credit += bytes;
-        let mut cuts = Cuts::for_flush(&self.policy, &self.version);
+        let mut cuts = Cuts::for_flush(&self.policy, &self.version, bytes);
         let tables = cut(rows, &mut cuts, self.policy.table_bytes);
         let metas: Vec<_> = tables.into_iter().map(|rows| self.table(rows)).collect();
         let joined = self.policy.join_newest(&self.version, &self.busy, &metas);

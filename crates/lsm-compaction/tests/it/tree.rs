@@ -178,7 +178,7 @@ impl Tree {
     fn cuts(&self, keys: &[&str]) -> String {
         let mut cuts = match &self.plan {
             Some((version, plan)) => Cuts::for_plan(&self.policy, version, plan),
-            None => Cuts::for_flush(&self.policy, &self.version),
+            None => Cuts::for_flush(&self.policy, &self.version, 4 * MIB),
         };
         let mut text = keys[0].to_owned();
         for pair in keys.windows(2) {
