@@ -7,6 +7,7 @@
 //! `--workload` may be given more than once (`random`, `sequential`, `overwrite`, `zipf`,
 //! `delete`, `queue`; all of them unless told), as may `--size` (of the data, in bytes;
 //! 1e9 to 1e13 unless told). Further: `--memtable` in bytes (16 MiB), `--trigger` (4),
+//! `--pace` for bytes that merges may write for each byte flushed (all that is due),
 //! `--slow` for a writer after each of whose flushes the store comes to rest, `--pick` for
 //! the time that picking takes.
 //!
@@ -36,6 +37,7 @@ struct Args {
     trigger: usize,
     pick: bool,
     slow: bool,
+    pace: f64,
 }
 
 fn args() -> Result<Args> {
@@ -49,6 +51,7 @@ fn args() -> Result<Args> {
         trigger: 4,
         pick: false,
         slow: false,
+        pace: f64::INFINITY,
     };
     let mut given = given.into_iter().filter(|arg| arg != "--bench");
     while let Some(name) = given.next() {
@@ -63,6 +66,7 @@ fn args() -> Result<Args> {
         let value = given.next().ok_or_else(|| format!("{name} takes a value"))?;
         match name.as_str() {
             "--flushes" => args.flushes = value.parse()?,
+            "--pace" => args.pace = value.parse()?,
             "--memtable" => args.memtable = value.parse()?,
             "--trigger" => args.trigger = value.parse()?,
             "--size" => args.sizes.push(value.parse()?),
@@ -99,7 +103,7 @@ fn main() -> Result<()> {
             "space, mean",
             "space, most",
             "space, settled",
-            "runs, mean",
+            "runs a get asks, mean",
             "runs, most",
             "runs, settled",
             "tables",
@@ -127,6 +131,7 @@ fn main() -> Result<()> {
 fn run(out: &mut impl Write, args: &Args, workload: Workload, size: f64) -> Result<f64> {
     let load = Load::new(workload, size, args.memtable);
     let mut store = Store::new(args.trigger, 32 << 20, load.domain)?;
+    store.pace = args.pace;
     let mut flushes = load.round;
     if workload.is_full() {
         store.begin_with(load.full())?;
@@ -145,7 +150,7 @@ fn run(out: &mut impl Write, args: &Args, workload: Workload, size: f64) -> Resu
     let (equal, shared) = store.false_answers();
     store.fold(true)?;
     let Figures { user_bytes, .. } = figures;
-    let count = figures.flushes.max(1) as f64;
+    let count = figures.samples.max(1) as f64;
     let cells = [
         show_bytes(size),
         figures.flushes.to_string(),
@@ -154,7 +159,7 @@ fn run(out: &mut impl Write, args: &Args, workload: Workload, size: f64) -> Resu
         format!("{:.2}", figures.space_sum / count),
         format!("{:.2}", figures.most_space),
         format!("{:.2}", store.bytes() as f64 / load.live(flushes)),
-        format!("{:.1}", figures.runs_sum / count),
+        format!("{:.1}", figures.asked_sum / count),
         figures.most_runs.to_string(),
         store.version.runs().len().to_string(),
         tables.to_string(),

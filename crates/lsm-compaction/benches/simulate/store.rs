@@ -29,7 +29,9 @@ pub(crate) struct Figures {
     pub(crate) plans: u64,
     pub(crate) moved: u64,
     pub(crate) most_runs: usize,
-    pub(crate) runs_sum: f64,
+    /// How often the following were looked at, and what they add up to.
+    pub(crate) samples: u64,
+    pub(crate) asked_sum: f64,
     pub(crate) space_sum: f64,
     pub(crate) most_space: f64,
 }
@@ -44,6 +46,10 @@ pub(crate) struct Store {
     next: u64,
     pub(crate) credit: u64,
     pub(crate) figures: Figures,
+    /// Bytes that merges may write for each byte flushed.
+    pub(crate) pace: f64,
+    /// Bytes that they may write now.
+    budget: f64,
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1")]
@@ -73,6 +79,8 @@ impl Store {
             next: 0,
             credit: 0,
             figures: Figures::default(),
+            pace: f64::INFINITY,
+            budget: 0.0,
         })
     }
 
@@ -177,6 +185,7 @@ impl Store {
         self.figures.flushes += 1;
         self.figures.user_bytes += user_bytes;
         self.figures.written += bytes as f64;
+        self.budget += self.pace * bytes as f64;
         self.credit = self.credit.saturating_add(bytes);
         if self.figures.flushes.is_multiple_of(64) {
             self.coarsen(self.bytes() as f64);
@@ -208,16 +217,24 @@ impl Store {
         self.install(ops)
     }
 
-    /// Carries out all that is due.
+    /// Carries out all that is due; while somebody writes, as far as the pace goes.
     pub(crate) fn fold(&mut self, is_idle: bool) -> Result<()> {
-        loop {
+        if is_idle {
+            self.budget = f64::INFINITY;
+        }
+        while self.budget > 0.0 {
             let load = if is_idle { Load::Idle { credit: self.credit } } else { Load::Writing };
             let Some(plan) = self.policy.pick(&self.version, &Busy::default(), load) else {
+                // Nobody merges ahead.
+                self.budget = 0.0;
                 return Ok(());
             };
             self.credit -= plan.charge;
+            let before = self.figures.written;
             self.carry_out(&plan)?;
+            self.budget -= self.figures.written - before;
         }
+        Ok(())
     }
 
     pub(crate) fn carry_out(&mut self, plan: &Plan) -> Result<()> {
@@ -277,14 +294,35 @@ impl Store {
         Ok(outputs)
     }
 
-    /// Takes note of how the store looks, beside `live` bytes that are really there.
+    /// Takes note of how the store looks, beside `live` bytes that are really there. Of
+    /// a long load every 32nd moment is enough.
     pub(crate) fn sample(&mut self, live: f64) {
-        let (runs, space) = (self.version.runs().len(), self.bytes() as f64 / live);
+        let runs = self.version.runs().len();
+        self.figures.most_runs = self.figures.most_runs.max(runs);
+        if self.figures.flushes > 4096 && !self.figures.flushes.is_multiple_of(32) {
+            return;
+        }
+        let space = self.bytes() as f64 / live;
+        let asked = self.runs_of_a_get();
         let figures = &mut self.figures;
-        figures.most_runs = figures.most_runs.max(runs);
-        figures.runs_sum += runs as f64;
+        figures.samples += 1;
+        figures.asked_sum += asked;
         figures.space_sum += space;
         figures.most_space = figures.most_space.max(space);
+    }
+
+    /// How many runs have a table that could hold a key, on the average over all keys
+    /// between the smallest and the largest.
+    fn runs_of_a_get(&self) -> f64 {
+        let tables = || self.version.tables().map(|(_, table)| table);
+        let first = tables().map(|table| place(&table.first)).fold(1.0, f64::min);
+        let last = tables().map(|table| place(&table.last)).fold(0.0, f64::max);
+        let widths = tables().map(|table| {
+            let live = places(&table.live);
+            let (start, end) = (place(&table.first), place(&table.last));
+            (end.min(live.end) - start.max(live.start)).max(0.0)
+        });
+        widths.sum::<f64>() / (last - first).max(KEY)
     }
 
     /// False answers of all filters to a get that misses: with ten bits a key in each,
