@@ -1,9 +1,8 @@
 //! The policy and the drop rule, by example.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeSet;
 
-use lsm_compaction::{DropRule, PickOptions, pick};
+use lsm_compaction::{Busy, DropRule, Load, PickOptions, Policy, pick};
 use lsm_manifest::{Edit, EditOp, Span, TableMeta, Version};
 use lsm_types::{RunNo, SeqNo, TableNo, TableUid};
 
@@ -126,4 +125,24 @@ fn s52_a_tombstone_stays_while_an_older_table_could_hold_its_key() {
     let rule = DropRule::for_flush(&version);
     assert!(!rule.may_drop(b"b"), "run 3 may hold it");
     assert!(rule.may_drop(b"zz"));
+}
+
+#[test]
+fn a_long_backlog_is_worked_off_in_pieces_that_end() {
+    let policy = Policy::new(4, 1000);
+    let mut sizes = vec![40_u64; 300];
+    sizes.push(1_000_000);
+    let mut moved = 0;
+    loop {
+        let version = version(&sizes);
+        let Some(plan) = policy.pick(&version, &Busy::default(), Load::Writing) else { break };
+        assert!(plan.runs.len() <= 64, "{} inputs", plan.runs.len());
+        assert_eq!(plan.span.end, None, "one slice");
+        let numbers: Vec<_> = version.runs().keys().rev().copied().collect();
+        let at = numbers.iter().position(|run| *run == plan.runs[0]).unwrap();
+        let sum = sizes.splice(at..at + plan.runs.len(), [0]).sum();
+        (sizes[at], moved) = (sum, moved + sum);
+    }
+    assert!(sizes.len() < 16, "{sizes:?}");
+    assert!(moved <= 4 * 300 * 40, "{moved} moved");
 }
