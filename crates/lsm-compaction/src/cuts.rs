@@ -44,7 +44,9 @@ impl<'a> Cuts<'a> {
         Self { fixed: &[], lower: &lower.tables, gap_bytes }
     }
 
-    const fn none() -> Self {
+    /// No cuts.
+    #[must_use]
+    pub const fn none() -> Self {
         Self { fixed: &[], lower: &[], gap_bytes: u64::MAX }
     }
 

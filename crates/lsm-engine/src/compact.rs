@@ -1,18 +1,22 @@
-//! Compaction: a contiguous stretch of runs becomes one.
+//! Compaction: carrying out what the policy plans, one step at a time.
 //!
-//! Steps: ask the policy for a plan; merge the inputs, reading each block from the
-//! disk and verifying it; leave out tombstones that hide nothing; commit one edit
-//! that removes the inputs and adds the output in their place. It gives way as soon
-//! as the store is being closed. A damaged input is kept out of all further merges.
+//! Steps: ask the policy for a plan, and mark its runs as taken, under one lock; merge
+//! what the inputs hold inside the plan's span, reading each block from the disk and
+//! verifying it; leave out tombstones that hide nothing; commit one edit that adds the
+//! outputs and narrows or removes the inputs; give the runs back. A plan that only moves
+//! tables is its edit alone. Work is given up as soon as the store is being closed: what
+//! was committed stays, and the rest is picked anew. A damaged input is kept out of all
+//! further merges.
+//!
+//! At rest, when no memtable was filled for a while, more is merged than the shape asks
+//! for, paid from a credit of one byte for each byte flushed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use lsm_compaction::{DropRule, MergePlan, PickOptions, pick};
-use lsm_manifest::{EditOp, Span};
+use lsm_compaction::{Cuts, DropRule, Load, Plan, Policy};
+use lsm_manifest::Edit;
 use lsm_merge::Merge;
-use lsm_types::TableNo;
 
 use crate::install::Commit;
 use crate::output::Output;
@@ -20,51 +24,93 @@ use crate::run_cursor::{Reading, RunCursor};
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::throttle::SlowReason;
-use crate::view::{LiveRun, Tables};
-use crate::{Error, Result};
+use crate::view::{LiveRun, LiveTable, Tables};
+use crate::work::Work;
+use crate::{Error, Options, Result};
+
+/// The store is at rest when nothing was flushed for so long.
+pub(crate) const REST_AFTER: Duration = Duration::from_millis(100);
+
+impl Options {
+    /// The policy that these settings ask for.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::new(self.compaction_trigger, self.table_bytes)
+    }
+}
 
 impl Shared {
-    /// The merge that the policy asks for now; `fenced` tables stay out of it.
-    pub(crate) fn next_merge(&self, fenced: &BTreeSet<TableNo>) -> Option<MergePlan> {
-        let options = PickOptions { trigger: self.disk.options.compaction_trigger };
-        pick(&self.view.load().tables.version, fenced, options)
+    /// The step that the policy asks for now.
+    pub(crate) fn next_merge(&self, work: &Work) -> Option<(Arc<Tables>, Plan)> {
+        let view = self.view.load();
+        let is_at_rest = view.frozen.is_empty() && work.rests_for() >= REST_AFTER;
+        let load = match is_at_rest {
+            true => Load::Idle { credit: work.credit },
+            false => Load::Writing,
+        };
+        let policy = self.disk.options.policy();
+        let plan = policy.pick(&view.tables.version, &work.busy, load)?;
+        Some((Arc::clone(&view.tables), plan))
     }
 
-    /// Carries out one merge, if one is due.
+    /// Carries out one step, if one is due.
     pub(crate) fn merge_once(&self) -> Result<()> {
-        let fenced = self.work.lock().fenced.clone();
-        let Some(plan) = self.next_merge(&fenced) else { return Ok(()) };
-        // Flushes only add runs, and nobody else merges: the plan's runs are there.
-        let tables = Arc::clone(&self.view.load().tables);
-        let inputs: Vec<_> =
-            tables.runs.iter().filter(|run| plan.inputs.contains(&run.number)).cloned().collect();
-        let merged = self.merge(&tables, &plan, &inputs);
+        let (tables, plan) = {
+            let mut work = self.work.lock();
+            let Some(next) = self.next_merge(&work) else { return Ok(()) };
+            work.busy.take(&next.1);
+            work.credit = work.credit.saturating_sub(next.1.charge);
+            next
+        };
+        tracing::debug!(reason = %plan.reason, runs = ?plan.runs, bytes = plan.input_bytes(), "merging");
+        let merged = self.merge(&tables, &plan);
         if let Err(Error::Damaged { path, .. } | Error::Unsupported { path, .. }) = &merged {
-            let inputs = inputs.iter().flat_map(|run| &run.tables).map(|live| &live.table);
+            let inputs = tables.runs.iter().flat_map(|run| &run.tables).map(|live| &live.table);
             for table in inputs.filter(|table| table.path() == path) {
                 self.fence(table.number());
             }
         }
+        let mut work = self.work.lock();
+        work.busy.release(&plan);
+        self.changed.notify_all();
         merged
     }
 
-    fn merge(&self, tables: &Tables, plan: &MergePlan, inputs: &[Arc<LiveRun>]) -> Result<()> {
+    fn merge(&self, tables: &Tables, plan: &Plan) -> Result<()> {
         let begun = Instant::now();
-        let rule = DropRule::for_merge(&tables.version, plan.output);
-        let all = Arc::new(Span::all());
-        let cursor = |run| RunCursor::new(Arc::clone(run), Arc::clone(&all), Reading::Merge);
-        let sources = inputs.iter().map(|run| Source::Run(cursor(run))).collect();
-        let mut output = Output::new(self);
-        output.fill(Merge::forward(sources, b"")?, &rule, true)?;
-
         let mut commit = Commit { is_merge: true, ..Commit::default() };
-        let inputs = inputs.iter().flat_map(|run| &run.tables);
-        let bytes = inputs.clone().map(|live| live.table.meta().file_bytes()).sum();
-        commit.edit.ops.extend(inputs.map(|live| EditOp::RemoveTable(live.table.number())));
-        output.finish(&mut commit, || Ok((plan.output, plan.level)))?;
+        if plan.moves() {
+            commit.edit = Edit { ops: plan.edit(Vec::new()) };
+            return self.install(commit);
+        }
+        let policy = self.disk.options.policy();
+        let rule = DropRule::for_plan(&tables.version, plan);
+        let cuts = Cuts::for_plan(&policy, &tables.version, plan);
+        let mut output = Output::new(self, plan.table_bytes, cuts);
+        let rows = Merge::forward(inputs(tables, plan), &plan.span.start)?;
+        output.fill(rows, &rule, true)?;
+        let outputs = output.finish(&mut commit)?;
+        commit.edit = Edit { ops: plan.edit(outputs) };
         self.install(commit)?;
         output.keep();
-        self.throttle.measured(SlowReason::Merge, bytes, begun.elapsed());
+        self.throttle.measured(SlowReason::Merge, plan.input_bytes(), begun.elapsed());
         Ok(())
     }
+}
+
+/// Cursors over what the inputs hold inside the plan's span, one for each run.
+fn inputs(tables: &Tables, plan: &Plan) -> Vec<Source> {
+    let span = Arc::new(plan.span.clone());
+    let of_run = |run: &Arc<LiveRun>| {
+        let is_input =
+            |live: &&LiveTable| plan.inputs.iter().any(|input| input.table == live.table.number());
+        let inside = run.tables.iter().filter(is_input).map(|live| LiveTable {
+            table: Arc::clone(&live.table),
+            live: live.live.intersect(&span),
+        });
+        let tables: Vec<_> = inside.collect();
+        let run = LiveRun { number: run.number, tables };
+        (!run.tables.is_empty())
+            .then(|| Source::Run(RunCursor::new(Arc::new(run), Arc::clone(&span), Reading::Merge)))
+    };
+    tables.runs.iter().filter(|run| plan.runs.contains(&run.number)).filter_map(of_run).collect()
 }

@@ -35,7 +35,7 @@ pub struct Options {
     /// Whether the checksum of a block is compared whenever it is read, and not only at
     /// first touch.
     pub paranoid_checks: bool,
-    /// Merges cut their output into tables of about this many bytes.
+    /// The largest tables have about this many bytes; those of small runs are smaller.
     pub table_bytes: u64,
     /// How blocks are stored where that makes them shorter. Every build reads what it
     /// has the feature for, whatever this says.
@@ -53,7 +53,7 @@ impl Default for Options {
             block_cache_capacity: 8 << 20,
             mmap_reads: true,
             paranoid_checks: false,
-            table_bytes: 16 << 20,
+            table_bytes: 32 << 20,
             codec: Codec::Plain,
             #[cfg(feature = "durability")]
             sync_policy: SyncPolicy::Always,

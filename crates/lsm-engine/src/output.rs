@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use lsm_compaction::DropRule;
-use lsm_manifest::{EditOp, Span, TableMeta, fence};
+use lsm_compaction::{Cuts, DropRule};
+use lsm_manifest::{Span, TableMeta, fence};
 use lsm_merge::Merge;
 use lsm_sstable::{Identity, RunMeta, RunWriter, WriteOptions};
-use lsm_types::{Entry, Kind, RunNo, TableNo, TableUid};
+use lsm_types::{Entry, Kind, TableNo, TableUid};
 use lsm_vfs::{File, write_all_at};
 
 use crate::install::Commit;
@@ -38,6 +38,10 @@ pub(crate) struct Output<'a> {
     current: Option<Half>,
     done: Vec<(Arc<Table>, TableMeta)>,
     kept: bool,
+    /// A table ends when it is so long, ...
+    table_bytes: u64,
+    /// ... and where these say so.
+    cuts: Cuts<'a>,
 }
 
 /// A table that is being written.
@@ -46,13 +50,14 @@ struct Half {
     writer: RunWriter,
     file: Arc<dyn File>,
     written: u64,
-    /// The fence of the last key, once the table has its length.
-    full_at: Option<Vec<u8>>,
+    /// The last key.
+    last: Vec<u8>,
+    is_full: bool,
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Self {
-        Self { shared, current: None, done: Vec::new(), kept: false }
+    pub(crate) fn new(shared: &'a Shared, table_bytes: u64, cuts: Cuts<'a>) -> Self {
+        Self { shared, current: None, done: Vec::new(), kept: false, table_bytes, cuts }
     }
 
     /// Adds an entry, above the one before and with another key.
@@ -60,10 +65,12 @@ impl<'a> Output<'a> {
     /// A full table ends at the first key with another fence, so that the tables of
     /// a run never share one: fences alone tell them apart.
     pub(crate) fn push(&mut self, entry: &Entry<'_>) -> Result<()> {
-        let next_fence = fence(entry.user_key);
-        let ends = |half: &Half| half.full_at.as_deref().is_some_and(|last| last != next_fence);
-        if self.current.as_ref().is_some_and(ends) {
-            self.end_table()?;
+        if let Some(half) = &self.current {
+            let key = entry.user_key;
+            let cut = self.cuts.ends_between(&half.last, key);
+            if (half.is_full || cut) && fence(&half.last) != fence(key) {
+                self.end_table()?;
+            }
         }
         let half = match self.current.take() {
             Some(half) => half,
@@ -73,9 +80,9 @@ impl<'a> Output<'a> {
         half.writer
             .add(entry)
             .map_err(|error| Error::internal(half.file.path(), error.to_string()))?;
-        if half.writer.estimated_bytes() >= self.shared.disk.options.table_bytes {
-            half.full_at = Some(next_fence.to_vec());
-        }
+        half.is_full = half.writer.estimated_bytes() >= self.table_bytes;
+        half.last.clear();
+        half.last.extend_from_slice(entry.user_key);
         half.write_ready()
     }
 
@@ -90,7 +97,7 @@ impl<'a> Output<'a> {
         let options = WriteOptions { filter_bits: FILTER_BITS_PER_KEY, ..codec };
         let writer = RunWriter::new(identity, options)
             .map_err(|error| Error::internal(file.path(), error.to_string()))?;
-        Ok(Half { identity, writer, file, written: 0, full_at: None })
+        Ok(Half { identity, writer, file, written: 0, last: Vec::new(), is_full: false })
     }
 
     /// Finishes the current table, if there is one.
@@ -125,25 +132,16 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Ends the last table, makes all names durable, and adds the tables to
-    /// `commit` as the run that `run` gives; without tables it is not asked. They
-    /// are still taken back unless [`keep`](Output::keep) follows.
-    pub(crate) fn finish(
-        &mut self,
-        commit: &mut Commit,
-        run: impl FnOnce() -> Result<(RunNo, u8)>,
-    ) -> Result<()> {
+    /// Ends the last table, makes all names durable, and gives the tables to `commit`,
+    /// whose edit has to add them. They are still taken back unless
+    /// [`keep`](Output::keep) follows.
+    pub(crate) fn finish(&mut self, commit: &mut Commit) -> Result<Vec<TableMeta>> {
         self.end_table()?;
-        if self.done.is_empty() {
-            return Ok(());
+        if !self.done.is_empty() {
+            self.shared.sync_names()?;
         }
-        self.shared.sync_names()?;
-        let (run, level) = run()?;
-        for (table, meta) in &self.done {
-            commit.edit.ops.push(EditOp::AddTable { run, level, table: meta.clone() });
-            commit.tables.push(Arc::clone(table));
-        }
-        Ok(())
+        commit.tables.extend(self.done.iter().map(|(table, _)| Arc::clone(table)));
+        Ok(self.done.iter().map(|(_, meta)| meta.clone()).collect())
     }
 
     /// Says that the tables are committed.
@@ -182,7 +180,7 @@ impl Half {
 
     fn finish(self, shared: &Shared) -> Result<(Arc<Table>, TableMeta)> {
         let disk = &shared.disk;
-        let Self { identity, writer, file, mut written, full_at: _ } = self;
+        let Self { identity, writer, file, mut written, last: _, is_full: _ } = self;
         let finished =
             writer.finish().map_err(|error| Error::internal(file.path(), error.to_string()))?;
         write_chunks(&*file, &mut written, &finished.bytes)?;

@@ -529,6 +529,7 @@ impl Cursor for RunCursor {
 mod tests {
     use std::path::Path;
 
+    use lsm_compaction::Cuts;
     use lsm_testkit::{Rng, SimDisk};
     use lsm_types::RunNo;
 
@@ -625,7 +626,7 @@ mod tests {
     fn of_several_versions_in_a_table_the_newest_is_shown() {
         let disk = Arc::new(SimDisk::new(1));
         let engine = Engine::open_on(disk, Path::new("/store"), Options::default()).unwrap();
-        let mut output = Output::new(&engine.shared);
+        let mut output = Output::new(&engine.shared, u64::MAX, Cuts::none());
         let value = [7; 500];
         let (mut newest, mut count) = (Vec::new(), 0);
         for number in 0..200 {
@@ -640,7 +641,7 @@ mod tests {
             newest.push((number, 1 + number % 30));
         }
         let mut commit = Commit::default();
-        output.finish(&mut commit, || Ok((RunNo::new(1).unwrap(), 0))).unwrap();
+        output.finish(&mut commit).unwrap();
         let table = Arc::clone(&commit.tables[0]);
         assert_eq!(table.meta().properties().counts.entries, count);
         let tables = vec![LiveTable { table, live: Span::all() }];

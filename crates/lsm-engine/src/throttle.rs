@@ -109,7 +109,7 @@ impl Throttle {
     /// Sets the tolls for a new view.
     pub(crate) fn set_for(&self, view: &View, options: &Options) {
         let most_runs = options.compaction_trigger.saturating_mul(RUNS_PER_TRIGGER);
-        let runs = view.tables.runs.len();
+        let runs = options.policy().debt(&view.tables.version).tier_runs;
         let merge = toll(runs, most_runs, self.merge_ns_per_kib.load(Relaxed));
         self.merge_toll.store(merge, Relaxed);
         let frozen = view.frozen.iter().map(|buffer| buffer.memtable.memory_bytes()).sum::<usize>();

@@ -76,7 +76,7 @@ impl Shared {
         }
         let tables = view.tables.runs.iter().flat_map(|run| &run.tables).map(|live| &live.table);
         let left = |table: &&Arc<Table>| {
-            table.blocks_to_verify() > 0 && !work.fenced.contains(&table.number())
+            table.blocks_to_verify() > 0 && !work.busy.fenced.contains(&table.number())
         };
         let found = tables.into_iter().find(left).cloned();
         work.all_verified = found.is_none();
@@ -88,7 +88,7 @@ impl Shared {
         if let Err(error) = table.verify_some(STEP_BYTES) {
             tracing::error!(%error, "found while idle; the table is kept out of merges");
             let mut work = self.work.lock();
-            work.fenced.insert(table.number());
+            work.busy.fenced.insert(table.number());
             work.found_damaged.get_or_insert_with(|| Arc::new(error));
             self.changed.notify_all();
         }

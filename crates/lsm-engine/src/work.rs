@@ -6,14 +6,15 @@
 //! short and is told of the failure. The compaction worker verifies blocks while it has
 //! nothing else to do.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lsm_compaction::Busy;
 use lsm_types::TableNo;
 
 use crate::buffer::BufferId;
+use crate::compact::REST_AFTER;
 use crate::shared::Shared;
 use crate::{Error, Result, verify};
 
@@ -68,8 +69,12 @@ pub(crate) struct Work {
     flushed: Option<BufferId>,
     flush: Trouble,
     compact: Trouble,
-    /// Tables that were found damaged: no merge takes them.
-    pub(crate) fenced: BTreeSet<TableNo>,
+    /// Runs that flushes and merges are working on, and tables that were found damaged.
+    pub(crate) busy: Busy,
+    /// Bytes that merges may take in at rest for the sake of reads and space alone.
+    pub(crate) credit: u64,
+    /// When a memtable was last flushed; never yet, if there is none.
+    last_flush: Option<Instant>,
     /// The first damage that was found in idle time.
     pub(crate) found_damaged: Option<Arc<Error>>,
     /// Nothing is left to verify in idle time.
@@ -86,11 +91,17 @@ impl Work {
     pub(crate) fn committed(&mut self, flushed: Option<BufferId>, is_merge: bool) {
         if flushed.is_some() {
             self.flush.note(Ok(()));
+            self.last_flush = Some(Instant::now());
         }
         if is_merge {
             self.compact.note(Ok(()));
         }
         self.flushed = self.flushed.max(flushed);
+    }
+
+    /// For how long nothing was flushed.
+    pub(crate) fn rests_for(&self) -> Duration {
+        self.last_flush.map_or(REST_AFTER, |last| last.elapsed())
     }
 
     fn of(&mut self, job: Job) -> &mut Trouble {
@@ -112,7 +123,7 @@ impl Job {
     fn is_due(self, shared: &Shared, work: &Work) -> bool {
         match self {
             Self::Flush => !shared.view.load().frozen.is_empty(),
-            Self::Compact => shared.next_merge(&work.fenced).is_some(),
+            Self::Compact => shared.next_merge(work).is_some(),
         }
     }
 
@@ -177,6 +188,12 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
                     work = shared.work.lock();
                 }
             }
+            None if idle && work.rests_for() < REST_AFTER => {
+                // More is due once the store has come to rest.
+                let left = REST_AFTER.saturating_sub(work.rests_for());
+                let waits = |work: &mut Work| !work.stop && !job.is_due(shared, work);
+                shared.changed.wait_while_for(&mut work, waits, left);
+            }
             None => shared.changed.wait(&mut work),
         }
     }
@@ -234,7 +251,7 @@ impl Shared {
             } else if !self.has_many_runs()
                 || self.is_refused()
                 || work.compact.last.is_some()
-                || self.next_merge(&work.fenced).is_none()
+                || self.next_merge(&work).is_none()
             {
                 return Ok(());
             }
@@ -247,13 +264,14 @@ impl Shared {
     }
 
     fn has_many_runs(&self) -> bool {
-        let trigger = self.disk.options.compaction_trigger;
-        self.view.load().tables.runs.len() >= trigger.saturating_mul(RUNS_PER_TRIGGER)
+        let options = &self.disk.options;
+        let most = options.compaction_trigger.saturating_mul(RUNS_PER_TRIGGER);
+        options.policy().debt(&self.view.load().tables.version).tier_runs >= most
     }
 
     /// Keeps a damaged table out of every further merge.
     pub(crate) fn fence(&self, table: TableNo) {
-        self.work.lock().fenced.insert(table);
+        self.work.lock().busy.fenced.insert(table);
     }
 
     /// Wakes everyone who waits for something to change.
