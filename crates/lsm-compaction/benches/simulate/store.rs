@@ -194,7 +194,7 @@ impl Store {
         Ok(())
     }
 
-    /// Two tables side by side become one, for nothing, where a sequential load made too
+    /// Two tables without a gap between them become one, for nothing, where a sequential load made too
     /// many of them.
     fn thin_out(&mut self) -> Result<()> {
         let most = MOST_TABLES as usize;
@@ -205,6 +205,21 @@ impl Store {
         let mut ops = Vec::new();
         for pair in run.tables.chunks_exact(2) {
             let mut stretches = Vec::new();
+            // A table over a gap would share keys with others that none of them holds.
+            let ends = |table: &TableMeta| self.tables.get(&table.number).cloned();
+            let (Some(first), Some(second)) =
+                (pair.first().and_then(ends), pair.last().and_then(ends))
+            else {
+                continue;
+            };
+            let is_gap = match (first.last(), second.first()) {
+                (Some(first), Some(second)) => second.keys.start - first.keys.end > KEY,
+                _ => true,
+            };
+            let bytes: u64 = pair.iter().map(|table| table.file_bytes).sum();
+            if is_gap || bytes > self.policy.table_bytes {
+                continue;
+            }
             for table in pair {
                 ops.push(EditOp::RemoveTable(table.number));
                 stretches.extend(self.tables.get(&table.number).into_iter().flatten().cloned());
