@@ -4,7 +4,8 @@
 //! memory (and, with the feature `durability`, to a log that is synced first) and
 //! reach sorted, immutable files in the background. Five calls are the common case:
 //! [`Lsm::open`], [`put`](Lsm::put), [`get`](Lsm::get), [`delete`](Lsm::delete) and
-//! [`scan`](Lsm::scan).
+//! [`scan`](Lsm::scan). Beside them, [`range`](Lsm::range) and [`prefix`](Lsm::prefix) read
+//! row by row, and a [`snapshot`](Lsm::snapshot) keeps the store as it is at a moment.
 //!
 //! ```
 //! # #[cfg(feature = "std")]
