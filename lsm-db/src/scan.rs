@@ -14,8 +14,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// All that can fail was done at the call: what the range holds was read once and
 /// compared with its checksums, unless that was done before. Rows are then made one by
 /// one, and memory does not grow with the range. Where files are not read in place -
-/// without [`mmap_reads`](crate::LsmConfig::mmap_reads), or with compression - the rows
-/// were copied at the call instead. [`Lsm::range`](crate::Lsm::range) reads row by row in
+/// without [`mmap_reads`](crate::LsmConfig::mmap_reads), with compression, or with
+/// [`paranoid_checks`](crate::LsmConfig::paranoid_checks) - the rows were copied at the call instead. [`Lsm::range`](crate::Lsm::range) reads row by row in
 /// every case.
 ///
 /// A scan keeps the files and write buffers that it reads, until it is dropped.

@@ -268,7 +268,7 @@ impl Table {
     pub(crate) fn verify_some(&self, bytes: u64) -> Result<()> {
         let mut done = 0;
         while done < bytes && self.blocks_to_verify() > 0 {
-            let next = self.verified.first_left().and_then(|block| self.meta.block(block));
+            let next = self.verified.first_left(0).and_then(|block| self.meta.block(block));
             let Some(handle) = next else { break };
             self.mapped_payload(&handle)?;
             done += handle.len;
@@ -293,22 +293,21 @@ impl Table {
         self.map.as_ref()
     }
 
-    /// Whether all blocks are read where they lie in the mapping.
+    /// Whether all blocks are read where they lie in the mapping, and are verified once.
     pub(crate) fn is_in_place(&self) -> bool {
-        self.map.is_some() && self.meta.properties().codec == Codec::Plain
+        !self.paranoid && self.map.is_some() && self.meta.properties().codec == Codec::Plain
     }
 
     /// Verifies the blocks from one to another, both included, as
     /// [`block_bytes`](Self::block_bytes) does.
     pub(crate) fn verify_blocks(&self, first: usize, last: usize) -> Result<()> {
-        let last = last.min(self.meta.block_count().saturating_sub(1));
-        for number in first..=last {
-            if self.verified.get(number) {
-                continue;
-            }
-            if let Some(handle) = self.meta.block(number) {
-                self.open_block(&handle, self.block_bytes(&handle)?.bytes())?;
-            }
+        let mut from = first;
+        while self.verified.left() > 0
+            && let Some(number) = self.verified.first_left(from).filter(|number| *number <= last)
+            && let Some(handle) = self.meta.block(number)
+        {
+            self.open_block(&handle, self.block_bytes(&handle)?.bytes())?;
+            from = number + 1;
         }
         Ok(())
     }

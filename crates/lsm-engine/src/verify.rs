@@ -56,10 +56,14 @@ impl Verified {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// The first block that was not, if there is one; perhaps one behind the last.
-    pub(crate) fn first_left(&self) -> Option<usize> {
-        let words = self.words.iter().map(|word| word.load(Ordering::Relaxed));
-        let (at, word) = words.enumerate().find(|(_, word)| *word != u64::MAX)?;
+    /// The first block from `from` on that was not, if there is one; perhaps one behind
+    /// the last.
+    pub(crate) fn first_left(&self, from: usize) -> Option<usize> {
+        let words = self.words.iter().map(|word| word.load(Ordering::Relaxed)).enumerate();
+        // What lies before `from` counts as done.
+        let done = |at: usize| if at == from / 64 { (1 << (from % 64)) - 1 } else { 0 };
+        let mut words = words.skip(from / 64).map(|(at, word)| (at, word | done(at)));
+        let (at, word) = words.find(|(_, word)| *word != u64::MAX)?;
         Some(at * 64 + word.trailing_ones() as usize)
     }
 }
@@ -104,15 +108,29 @@ mod tests {
         for blocks in [1, 63, 64, 65, 200] {
             let verified = Verified::new(blocks, false);
             for block in 0..blocks {
-                assert_eq!((verified.left(), verified.first_left()), (blocks - block, Some(block)));
+                assert_eq!(
+                    (verified.left(), verified.first_left(0)),
+                    (blocks - block, Some(block))
+                );
                 assert!(!verified.get(block));
                 verified.set(block);
                 verified.set(block);
                 assert!(verified.get(block));
             }
             assert_eq!(verified.left(), 0);
-            assert!(verified.first_left().is_none_or(|block| block >= blocks));
+            assert!(verified.first_left(0).is_none_or(|block| block >= blocks));
             assert_eq!((Verified::new(blocks, true).left(), verified.get(blocks + 64)), (0, false));
+        }
+    }
+
+    #[test]
+    fn the_next_block_is_found_from_anywhere() {
+        let verified = Verified::new(200, false);
+        let done = [0, 1, 2, 63, 64, 65, 127, 128, 150];
+        done.iter().for_each(|block| verified.set(*block));
+        for from in 0..200 {
+            let expected = (from..200).find(|block| !done.contains(block));
+            assert_eq!(verified.first_left(from), expected, "from {from}");
         }
     }
 }

@@ -127,7 +127,7 @@ impl<C: Cursor> Merge<C> {
     #[inline]
     #[must_use]
     pub fn shown(&self) -> Option<&[u8]> {
-        let (key, _) = self.key().filter(|_| self.is_shown)?;
+        let (key, _) = if self.is_shown { self.key()? } else { return None };
         Some(key)
     }
 
