@@ -9,7 +9,8 @@ use crate::{Error, Result, Value};
 /// see [`Lsm::range`](crate::Lsm::range) and [`Lsm::prefix`](crate::Lsm::prefix).
 ///
 /// Each row is read when it is asked for, so that a range costs what is taken of it.
-/// After an error, every further row is the same error: it never ends early in silence.
+/// After an error, every further row is the same error: it never ends early in silence. So
+/// end the loop at an error: skipping errors, as by `flatten`, goes on for ever.
 ///
 /// It keeps the files and write buffers that it reads, until it is dropped, and may
 /// outlive the store's handle.
@@ -48,6 +49,7 @@ impl Range {
 
     /// Goes to `key`, forward or backward: the next row from the front is the first one
     /// at or after it, within the range. Rows that were taken from the back stay taken.
+    /// Once the front has come to its end, so has the back, until it goes elsewhere.
     ///
     /// # Errors
     ///
@@ -74,10 +76,10 @@ impl Range {
     }
 }
 
-type Row = Result<(Value, Value)>;
-
 #[inline]
-fn row(found: Result<(lsm_engine::Value, lsm_engine::Value), lsm_engine::Error>) -> Row {
+fn row(
+    found: Result<(lsm_engine::Value, lsm_engine::Value), lsm_engine::Error>,
+) -> Result<(Value, Value)> {
     match found {
         Ok((key, value)) => Ok((Value::new(key), Value::new(value))),
         Err(error) => Err(Error::engine(error)),
@@ -85,10 +87,10 @@ fn row(found: Result<(lsm_engine::Value, lsm_engine::Value), lsm_engine::Error>)
 }
 
 impl Iterator for Range {
-    type Item = Row;
+    type Item = Result<(Value, Value)>;
 
     #[inline]
-    fn next(&mut self) -> Option<Row> {
+    fn next(&mut self) -> Option<Self::Item> {
         self.rows.next().map(row)
     }
 
@@ -97,14 +99,14 @@ impl Iterator for Range {
         self.rows.count()
     }
 
-    fn last(mut self) -> Option<Row> {
+    fn last(mut self) -> Option<Self::Item> {
         self.next_back()
     }
 }
 
 impl DoubleEndedIterator for Range {
     #[inline]
-    fn next_back(&mut self) -> Option<Row> {
+    fn next_back(&mut self) -> Option<Self::Item> {
         self.rows.next_back().map(row)
     }
 }

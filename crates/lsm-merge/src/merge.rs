@@ -1,25 +1,21 @@
-//! One ordered stream out of several sources, kept in the order of their entries.
+//! One ordered stream out of several sources, by a loser tree (Knuth, vol. 3, 5.4.1).
 //!
 //! # Method
 //!
-//! The sources stand in a row, the one with the next entry first, each beside the head
-//! of its key: its first sixteen bytes as a number. A step moves the first source and
-//! compares it with the second. While it stays before that one - the usual case when
-//! sources hold stretches of keys - nothing else is touched. Otherwise its new place is
-//! searched by halves, and the sources before it move up.
+//! Each inner node holds the source that lost there, the root the one that won: the
+//! current entry's. Beside each stands the head of its key, the first sixteen bytes as a
+//! number, so that a match is decided without a look at the sources.
 //!
-//! A loser tree (Knuth, vol. 3, 5.4.1) makes as many comparisons, but each of them asks
-//! two sources for their keys, and a step makes them all even when the first source
-//! stays the first. Measured beside one, the row is faster from one source to sixteen
-//! (docs/ARCHITECTURE.md).
+//! A step moves the winner. While its head stays below all those that it beat - known
+//! since it won - nothing else is touched: it runs ahead, as it does where sources hold
+//! stretches of keys. Otherwise it plays its matches again up to the root.
 //!
 //! # Invariants
 //!
-//! * The row ascends on the way: by key, and for equal keys by sequence number
-//!   downwards, whichever way the stream walks. So the newest version of a key comes
-//!   first, and the older ones directly behind it.
-//! * A source that has ended is not in the row, unless it is the only one.
+//! * Entries with the same key come one behind another, the newest first, whichever way
+//!   the stream walks: the first is shown, the others are passed over.
 //! * Heads only order: equal ones are settled by the keys themselves.
+//! * A source that has ended has the highest head, and loses by having no key.
 
 use lsm_types::{Cursor, Entry, InternalKey, Kind};
 
@@ -32,7 +28,13 @@ pub enum Direction {
     Backward,
 }
 
-/// A source's place in the row.
+/// How many bytes of a key its head has.
+const HEAD_BYTES: usize = 16;
+
+/// The head of what has no key.
+const ENDED: u128 = u128::MAX;
+
+/// A source in the tree.
 #[derive(Clone, Copy, Debug)]
 struct Seat {
     /// The head of its key; backward with all bits turned, so that lower comes first.
@@ -46,7 +48,12 @@ struct Seat {
 pub struct Merge<C> {
     sources: Vec<C>,
     direction: Direction,
-    row: Vec<Seat>,
+    /// The loser of each match; node 0 holds the winner of all.
+    tree: Vec<Seat>,
+    /// The lowest head of those that the winner beat.
+    rival: u128,
+    /// What the key before this one has behind its head.
+    rest: Vec<u8>,
     /// Whether the current entry was shown.
     is_shown: bool,
     passed_over: u64,
@@ -77,9 +84,15 @@ impl<C: Cursor> Merge<C> {
     }
 
     fn started(sources: Vec<C>, direction: Direction) -> Self {
-        let row = Vec::with_capacity(sources.len());
-        let mut merge = Self { sources, direction, row, is_shown: false, passed_over: 0 };
-        (0..merge.sources.len()).for_each(|source| merge.seat(source, 0));
+        let count = sources.len();
+        // Sources enter one by one; `count` stands for a match not yet played.
+        let tree = vec![Seat { head: ENDED, source: count }; count];
+        let rest = Vec::new();
+        let (is_shown, passed_over) = (false, 0);
+        let mut merge =
+            Self { sources, direction, tree, rival: ENDED, rest, is_shown, passed_over };
+        (0..count).for_each(|source| merge.play(Seat { head: merge.head(source), source }));
+        merge.find_rival();
         merge
     }
 
@@ -141,12 +154,12 @@ impl<C: Cursor> Merge<C> {
     #[inline]
     #[must_use]
     pub fn source(&self) -> Option<&C> {
-        self.sources.get(self.row.first()?.source)
+        self.sources.get(self.tree.first()?.source)
     }
 
     /// The sources that have not ended.
     pub fn sources_left(&self) -> impl Iterator<Item = &C> {
-        self.row.iter().filter_map(|seat| self.sources.get(seat.source))
+        self.sources.iter().filter(|source| source.key().is_some())
     }
 
     /// How many older versions of shown keys were passed over so far.
@@ -158,22 +171,35 @@ impl<C: Cursor> Merge<C> {
     /// Goes on to the next key.
     #[inline]
     fn step(&mut self) -> Result<(), C::Error> {
-        let first = match self.row.as_slice() {
-            [] => return Ok(()),
-            [only] => {
-                // With nobody to compare with it needs no head, and keeps its seat.
-                return self.move_source(only.source);
-            }
-            [first, ..] => *first,
+        let &[Seat { head, source }, ref others @ ..] = self.tree.as_slice() else {
+            return Ok(());
         };
-        while let Some(second) = self.row.get(1).copied()
-            && second.head == first.head
-            && self.has_key_of(second, first)
+        if others.is_empty() {
+            return self.move_source(source);
+        }
+        let key = self.sources.get(source).and_then(C::key);
+        let Some((key, _)) = key else { return Ok(()) };
+        let len = key.len();
+        self.rest.clear();
+        if len > HEAD_BYTES {
+            self.rest.extend_from_slice(key.get(HEAD_BYTES..).unwrap_or_default());
+        }
+        self.move_winner(source)?;
+        while let Some(winner) = self.tree.first().copied()
+            && winner.head == head
+            && self.has_key(winner.source, len)
         {
             self.passed_over += 1;
-            self.move_seat(1, second)?;
+            self.move_winner(winner.source)?;
         }
-        self.move_seat(0, first)
+        Ok(())
+    }
+
+    /// Whether a source whose head is that of the key before has that key, which was so
+    /// long.
+    fn has_key(&self, source: usize, len: usize) -> bool {
+        let Some((key, _)) = self.sources.get(source).and_then(C::key) else { return false };
+        key.len() == len && key.get(HEAD_BYTES..).unwrap_or_default() == self.rest
     }
 
     #[inline]
@@ -185,45 +211,69 @@ impl<C: Cursor> Merge<C> {
         }
     }
 
-    /// Moves the source in a seat of the row, and to the seat where it then belongs.
+    /// Moves the winner, and finds the next one.
     #[inline]
-    fn move_seat(&mut self, at: usize, seat: Seat) -> Result<(), C::Error> {
-        self.move_source(seat.source)?;
-        let Some(head) = self.head(seat.source) else {
-            self.row.remove(at);
-            return Ok(());
-        };
-        let moved = Seat { head, source: seat.source };
-        let next = self.row.get(at + 1).copied();
-        if next.is_none_or(|next| self.comes_before(moved, next)) {
-            if let Some(seat) = self.row.get_mut(at) {
-                *seat = moved;
+    fn move_winner(&mut self, source: usize) -> Result<(), C::Error> {
+        self.move_source(source)?;
+        let moved = Seat { head: self.head(source), source };
+        if moved.head < self.rival {
+            if let Some(winner) = self.tree.first_mut() {
+                *winner = moved;
             }
-            return Ok(());
+        } else {
+            self.play(moved);
+            self.find_rival();
         }
-        self.row.remove(at);
-        self.seat(seat.source, at + 1);
         Ok(())
     }
 
-    /// Gives a source its place in the row, which is `from` or behind it.
-    fn seat(&mut self, source: usize, from: usize) {
-        let Some(head) = self.head(source) else { return };
-        let new = Seat { head, source };
-        let from = from.min(self.row.len());
-        let behind = self.row.get(from..).unwrap_or_default();
-        let at = from + behind.partition_point(|seat| self.comes_before(*seat, new));
-        self.row.insert(at, new);
+    /// Plays the matches of a source from its leaf up to the root.
+    #[inline]
+    fn play(&mut self, seat: Seat) {
+        let count = self.sources.len();
+        let mut winner = seat;
+        let mut node = (seat.source + count) / 2;
+        while node > 0 {
+            let Some(loser) = self.tree.get(node).copied() else { return };
+            // The first to come here waits for its opponent.
+            let is_first = loser.source == count;
+            if is_first || self.comes_before(loser, winner) {
+                if let Some(slot) = self.tree.get_mut(node) {
+                    *slot = winner;
+                }
+                if is_first {
+                    return;
+                }
+                winner = loser;
+            }
+            node /= 2;
+        }
+        if let Some(slot) = self.tree.first_mut() {
+            *slot = winner;
+        }
     }
 
-    /// The head of a source's key; `None` if it has ended.
+    /// The second of all lost to the winner: it is on the winner's way up.
     #[inline]
-    fn head(&self, source: usize) -> Option<u128> {
-        let head = head(self.sources.get(source)?.key()?.0);
-        Some(match self.direction {
-            Direction::Forward => head,
-            Direction::Backward => !head,
-        })
+    fn find_rival(&mut self) {
+        let Some(winner) = self.tree.first() else { return };
+        let mut node = (winner.source + self.sources.len()) / 2;
+        self.rival = ENDED;
+        while node > 0 {
+            let head = self.tree.get(node).map_or(ENDED, |loser| loser.head);
+            self.rival = self.rival.min(head);
+            node /= 2;
+        }
+    }
+
+    /// The head of a source's key.
+    #[inline]
+    fn head(&self, source: usize) -> u128 {
+        let Some((key, _)) = self.sources.get(source).and_then(C::key) else { return ENDED };
+        match self.direction {
+            Direction::Forward => head(key),
+            Direction::Backward => !head(key),
+        }
     }
 
     #[inline]
@@ -234,26 +284,22 @@ impl<C: Cursor> Merge<C> {
         self.comes_before_by_key(a.source, b.source)
     }
 
+    /// The same by the whole keys, and for equal keys by age; what has ended comes last.
     fn comes_before_by_key(&self, a: usize, b: usize) -> bool {
         let entry = |source: usize| self.sources.get(source)?.entry();
-        let (Some(a), Some(b)) = (entry(a), entry(b)) else { return false };
+        let (Some(a), Some(b)) = (entry(a), entry(b)) else { return entry(a).is_some() };
         let order = match self.direction {
             Direction::Forward => a.user_key.cmp(b.user_key),
             Direction::Backward => b.user_key.cmp(a.user_key),
         };
         order.then_with(|| b.seq.cmp(&a.seq)).is_lt()
     }
-
-    fn has_key_of(&self, a: Seat, b: Seat) -> bool {
-        let key = |seat: Seat| Some(self.sources.get(seat.source)?.key()?.0);
-        key(a) == key(b)
-    }
 }
 
 /// The first sixteen bytes of a key, or all and zeros behind them.
 #[inline]
 fn head(key: &[u8]) -> u128 {
-    if let Some(head) = key.first_chunk::<16>() {
+    if let Some(head) = key.first_chunk::<HEAD_BYTES>() {
         return u128::from_be_bytes(*head);
     }
     short_head(key)
@@ -261,7 +307,7 @@ fn head(key: &[u8]) -> u128 {
 
 #[inline(never)]
 fn short_head(key: &[u8]) -> u128 {
-    let mut head = [0; 16];
+    let mut head = [0; HEAD_BYTES];
     head.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
     u128::from_be_bytes(head)
 }

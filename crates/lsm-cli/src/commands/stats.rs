@@ -18,7 +18,7 @@ pub(super) fn stats(args: &StatsArgs, output: &mut Output) -> Result<(), Failure
 }
 
 /// The numbers of the whole store, by the names that they have in `lsm_db::Stats`.
-fn totals(stats: &Stats) -> [(&'static str, u64); 17] {
+fn totals(stats: &Stats) -> [(&'static str, u64); 19] {
     [
         ("runs", stats.runs as u64),
         ("tables", stats.tables as u64),
@@ -35,6 +35,8 @@ fn totals(stats: &Stats) -> [(&'static str, u64); 17] {
         ("filter_true_positives", stats.filter_true_positives),
         ("filter_false_positives", stats.filter_false_positives),
         ("filter_negatives", stats.filter_negatives),
+        ("held_tables", stats.held_tables as u64),
+        ("held_bytes", stats.held_bytes),
         ("recovered_records", stats.recovered_records),
         ("recovered_cut_bytes", stats.recovered_cut_bytes),
     ]
