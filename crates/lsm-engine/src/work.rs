@@ -251,7 +251,7 @@ impl Shared {
             } else if !self.has_many_runs()
                 || self.is_refused()
                 || work.compact.last.is_some()
-                || self.next_merge(&work).is_none()
+                || (work.busy.runs.is_empty() && self.next_merge(&work).is_none())
             {
                 return Ok(());
             }
