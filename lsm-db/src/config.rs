@@ -104,9 +104,11 @@ impl LsmConfig {
         self.memtable_capacity
     }
 
-    /// How many runs start a merge in the background. Lower keeps reads fast,
-    /// higher merges less. Above twice as many runs writers are slowed down, more and more,
-    /// and at four times as many they wait for merges. Below 2 it becomes 2; `usize::MAX` never merges and holds nobody up.
+    /// How many runs of like size start a merge in the background. Lower keeps reads
+    /// fast, higher merges less. When nobody writes, more is merged, until there are fewer
+    /// runs than this. Above twice as many of like size writers are slowed down, more and
+    /// more, and at four times as many they wait for merges. Below 2 it becomes 2;
+    /// `usize::MAX` never merges and holds nobody up.
     #[must_use]
     pub fn compaction_trigger(mut self, runs: usize) -> Self {
         self.compaction_trigger = runs.max(2);
