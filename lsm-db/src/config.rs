@@ -14,6 +14,11 @@ pub const DEFAULT_COMPACTION_TRIGGER: usize = 4;
 /// The default of [`LsmConfig::block_cache_capacity`]: 8 MiB.
 pub const DEFAULT_BLOCK_CACHE_CAPACITY: usize = 8 * 1024 * 1024;
 
+/// The largest files have at most so many bytes, and at least ...
+const MOST_TABLE_BYTES: u64 = 32 << 20;
+/// ... so many.
+const LEAST_TABLE_BYTES: u64 = 16 << 10;
+
 /// When a logged write is made durable, for
 /// [`LsmConfig::sync_policy`] (feature `durability`).
 ///
@@ -247,8 +252,15 @@ impl LsmConfig {
                 SyncPolicy::Interval(every) => lsm_engine::SyncPolicy::Interval(every),
                 SyncPolicy::OnFlush => lsm_engine::SyncPolicy::OnFlush,
             },
+            table_bytes: self.table_bytes(),
             ..Options::default()
         }
+    }
+
+    /// The size of the largest files: eight write buffers, within reason. So a store of
+    /// small buffers is merged in small steps, too.
+    fn table_bytes(&self) -> u64 {
+        (self.memtable_capacity as u64).saturating_mul(8).clamp(LEAST_TABLE_BYTES, MOST_TABLE_BYTES)
     }
 }
 

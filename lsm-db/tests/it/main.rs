@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod behaviour;
+mod compaction;
 mod crash;
 mod faults;
 #[cfg(unix)]
