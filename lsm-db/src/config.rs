@@ -246,6 +246,8 @@ impl LsmConfig {
                 Compression::None => lsm_engine::Codec::Plain,
                 Compression::Lz4 => lsm_engine::Codec::Lz4,
             },
+            #[cfg(not(feature = "lz4"))]
+            codec: lsm_engine::Codec::Plain,
             #[cfg(feature = "durability")]
             sync_policy: match self.sync_policy {
                 SyncPolicy::Always => lsm_engine::SyncPolicy::Always,
@@ -253,7 +255,6 @@ impl LsmConfig {
                 SyncPolicy::OnFlush => lsm_engine::SyncPolicy::OnFlush,
             },
             table_bytes: self.table_bytes(),
-            ..Options::default()
         }
     }
 

@@ -31,10 +31,18 @@ use crate::{Error, Options, Result};
 /// The store is at rest when nothing was flushed for so long.
 pub(crate) const REST_AFTER: Duration = Duration::from_millis(100);
 
+/// Writers wait for merges when a tier has so many times more runs than the trigger.
+const RUNS_PER_TRIGGER: usize = 4;
+
 impl Options {
     /// The policy that these settings ask for.
     pub(crate) fn policy(&self) -> Policy {
         Policy::new(self.compaction_trigger, self.table_bytes)
+    }
+
+    /// With so many runs in a tier writers wait for merges.
+    pub(crate) fn most_runs(&self) -> usize {
+        self.compaction_trigger.max(2).saturating_mul(RUNS_PER_TRIGGER)
     }
 }
 
@@ -71,6 +79,9 @@ impl Shared {
         }
         let mut work = self.work.lock();
         work.busy.release(&plan);
+        if merged.is_err() {
+            work.credit = work.credit.saturating_add(plan.charge);
+        }
         self.changed.notify_all();
         merged
     }

@@ -4,7 +4,8 @@
 //!
 //! * Each end is a merge that stands on the row that was taken from it last; it moves
 //!   when the next one is wanted. Ends are made when they are first used.
-//! * A row is taken once: an end stops before the row that the other stands on.
+//! * A row is taken once: an end stops before the row that the other took last. Only what
+//!   the front took is given again, after a seek.
 //! * After an error every further call gives the same error.
 
 use std::sync::Arc;
@@ -27,6 +28,11 @@ pub(crate) struct Rows {
     range: Arc<Span>,
     front: Option<Merge<Source>>,
     back: Option<Merge<Source>>,
+    /// Where the front was told to go: the back goes no further, either.
+    from: Option<Vec<u8>>,
+    /// The back stands on an entry that was not taken from it: it came to where the front
+    /// is.
+    is_back_waiting: bool,
     is_done: bool,
     error: Option<Arc<Error>>,
 }
@@ -41,7 +47,8 @@ impl Rows {
     /// What `snapshot` sees of a view. Nothing is read yet.
     pub(crate) fn new(view: Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
         let is_done = range.is_empty();
-        Self { view, snapshot, range, front: None, back: None, is_done, error: None }
+        let (front, back, from, is_back_waiting, error) = (None, None, None, false, None);
+        Self { view, snapshot, range, front, back, from, is_back_waiting, is_done, error }
     }
 
     /// All of the range once more, from its ends.
@@ -84,9 +91,10 @@ impl Rows {
     /// that were taken from the back stay taken.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
         self.check()?;
-        let from = key.max(&self.range.start);
+        let from = key.max(&self.range.start).to_vec();
         let sources = self.front.take().map_or_else(|| self.sources(), Merge::into_sources);
-        self.front = Some(Merge::forward(sources, from).map_err(|error| self.fail(error))?);
+        self.front = Some(Merge::forward(sources, &from).map_err(|error| self.fail(error))?);
+        self.from = Some(from);
         self.is_done = self.range.is_empty();
         Ok(())
     }
@@ -140,7 +148,11 @@ impl Rows {
             front.advance()?;
             let Some((key, kind)) = front.key() else { break };
             let is_behind = self.range.end.as_deref().is_some_and(|end| end <= key);
-            if is_behind || self.back.as_ref().is_some_and(|back| !is_before(Some(key), back)) {
+            let is_free = |back: &Merge<Source>| match back.shown() {
+                Some(at) => key < at || self.is_back_waiting && key == at,
+                None => false,
+            };
+            if is_behind || !self.back.as_ref().is_none_or(is_free) {
                 break;
             }
             if kind == Kind::Put {
@@ -153,11 +165,15 @@ impl Rows {
 
     fn step_back(&mut self) -> Result<bool> {
         let Some(back) = self.back.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
+        let from = self.from.as_deref().unwrap_or(&self.range.start);
         loop {
-            back.advance()?;
+            if !std::mem::take(&mut self.is_back_waiting) {
+                back.advance()?;
+            }
             let Some((key, kind)) = back.key() else { break };
             let taken = self.front.as_ref().and_then(Merge::shown);
-            if key < self.range.start.as_slice() || taken.is_some_and(|taken| taken >= key) {
+            if key < from || taken.is_some_and(|taken| taken >= key) {
+                self.is_back_waiting = true;
                 break;
             }
             if kind == Kind::Put {
@@ -184,9 +200,4 @@ impl Rows {
 fn row(merge: &Merge<Source>) -> Option<Row<'_>> {
     let Entry { user_key, value, .. } = merge.entry()?;
     Some(Row { key: user_key, value })
-}
-
-/// Whether a key lies before the row that was taken from the back last.
-fn is_before(key: Option<&[u8]>, back: &Merge<Source>) -> bool {
-    key < back.shown()
 }

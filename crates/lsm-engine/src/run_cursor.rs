@@ -225,18 +225,23 @@ impl RunCursor {
         }
     }
 
-    /// Whether the blocks behind block `block` of a table hold no key of the range.
+    /// Whether the blocks behind block `block` of a table hold no key of the range that
+    /// the table stands for.
     fn ends_with(&self, table: usize, block: usize) -> bool {
-        let Some(end) = self.range.end.as_deref() else { return false };
-        let separator = self.live(table).and_then(|live| live.table.meta().separator(block));
+        let Some(live) = self.live(table) else { return true };
+        let Some(end) = self.range.end.iter().chain(&live.live.end).min() else { return false };
+        let separator = live.table.meta().separator(block);
         separator.is_some_and(|parts| at_or_above(parts, end))
     }
 
-    /// Whether the blocks before block `block` of a table hold no key of the range.
+    /// Whether the blocks before block `block` of a table hold no key of the range that
+    /// the table stands for.
     fn begins_with(&self, table: usize, block: usize) -> bool {
         let Some(before) = block.checked_sub(1) else { return true };
-        let separator = self.live(table).and_then(|live| live.table.meta().separator(before));
-        separator.is_some_and(|parts| !at_or_above(parts, &self.range.start))
+        let Some(live) = self.live(table) else { return true };
+        let start = self.range.start.as_slice().max(&live.live.start);
+        let separator = live.table.meta().separator(before);
+        separator.is_some_and(|parts| !at_or_above(parts, start))
     }
 
     /// Goes to the first entry at or after `from` of the tables from `table` on.
@@ -489,7 +494,12 @@ impl Cursor for RunCursor {
     fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<()> {
         self.place = None;
         let all = self.run.tables.len();
-        let end = target.map_or(all, |target| (self.run.position(target.user_key) + 1).min(all));
+        // A table that begins at the target or behind it is not looked at: it may lie
+        // outside the range.
+        let end = target.map_or(all, |target| {
+            let begins_before = |live: &LiveTable| InternalKey::first_of(live.first()) < target;
+            self.run.tables.partition_point(begins_before)
+        });
         self.enter_backward(end, target)?;
         self.go_to_newest()
     }

@@ -253,9 +253,18 @@ impl Table {
         let payload = self.meta.open_block(handle, section, verify);
         let payload = payload.map_err(|error| self.error(error))?;
         if verify {
+            self.check_entries(handle, &payload)?;
             self.verified.set(block);
         }
         Ok(Some(payload))
+    }
+
+    /// Reads all entries of a block once: what scans rely on is more than its checksum.
+    fn check_entries(&self, handle: &BlockHandle, payload: &Payload<'_>) -> Result<()> {
+        let Payload::Plain(bytes) = payload else { return Ok(()) };
+        let entries = self.open_block(handle, bytes)?.iter();
+        let mut broken = entries.filter_map(Result::err);
+        broken.next().map_or(Ok(()), |error| Err(self.error(error)))
     }
 
     /// How many blocks of the mapping nobody has verified yet. Others are verified

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use crate::Options;
 use crate::shared::Shared;
 use crate::view::View;
-use crate::work::{MAX_FROZEN, RUNS_PER_TRIGGER};
+use crate::work::MAX_FROZEN;
 
 /// Less than this is not slept: the timer is not that fine.
 const LEAST_SLEEP_NS: u64 = 100_000;
@@ -65,6 +65,8 @@ pub(crate) struct Throttle {
     /// What a KiB owes now for memory and for runs, in nanoseconds.
     memory_toll: AtomicU64,
     merge_toll: AtomicU64,
+    /// Runs of the fullest tier.
+    tier_runs: AtomicUsize,
     /// What the frozen memtables take, and how many there are.
     frozen_bytes: AtomicU64,
     frozen: AtomicUsize,
@@ -82,6 +84,7 @@ impl Throttle {
         Self {
             memory_toll: AtomicU64::new(0),
             merge_toll: AtomicU64::new(0),
+            tier_runs: AtomicUsize::new(0),
             frozen_bytes: AtomicU64::new(0),
             frozen: AtomicUsize::new(0),
             busy_until_ns: AtomicU64::new(0),
@@ -108,14 +111,21 @@ impl Throttle {
 
     /// Sets the tolls for a new view.
     pub(crate) fn set_for(&self, view: &View, options: &Options) {
-        let most_runs = options.compaction_trigger.saturating_mul(RUNS_PER_TRIGGER);
+        let most_runs = options.most_runs();
         let runs = options.policy().debt(&view.tables.version).tier_runs;
+        self.tier_runs.store(runs, Relaxed);
         let merge = toll(runs, most_runs, self.merge_ns_per_kib.load(Relaxed));
         self.merge_toll.store(merge, Relaxed);
         let frozen = view.frozen.iter().map(|buffer| buffer.memtable.memory_bytes()).sum::<usize>();
         self.frozen_bytes.store(frozen as u64, Relaxed);
         self.frozen.store(view.frozen.len(), Relaxed);
         self.set_memory(view.active.memtable.memory_bytes(), options.memtable_capacity);
+    }
+
+    /// How many runs the fullest tier has.
+    #[inline]
+    pub(crate) fn tier_runs(&self) -> usize {
+        self.tier_runs.load(Relaxed)
     }
 
     /// Sets the toll for an active memtable of so many bytes beside the frozen ones.

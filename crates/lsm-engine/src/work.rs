@@ -21,9 +21,6 @@ use crate::{Error, Result, verify};
 /// Frozen memtables that may wait for their flush before writers wait too.
 pub(crate) const MAX_FROZEN: usize = 4;
 
-/// Writers wait for merges when there are so many times more runs than the trigger.
-pub(crate) const RUNS_PER_TRIGGER: usize = 4;
-
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -171,6 +168,7 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
         if work.stop {
             return None;
         }
+        let rests_for = work.rests_for();
         // Views are replaced before their change is told under this lock, so a
         // change cannot slip between this look and the wait.
         if work.released && !shared.is_refused() && job.is_due(shared, &work) {
@@ -188,8 +186,9 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
                     work = shared.work.lock();
                 }
             }
-            None if idle && work.rests_for() < REST_AFTER => {
-                // More is due once the store has come to rest.
+            // More is due once the store has come to rest; if that is now, it was not when
+            // it was looked at.
+            None if idle && rests_for < REST_AFTER => {
                 let left = REST_AFTER.saturating_sub(work.rests_for());
                 let waits = |work: &mut Work| !work.stop && !job.is_due(shared, work);
                 shared.changed.wait_while_for(&mut work, waits, left);
@@ -264,9 +263,7 @@ impl Shared {
     }
 
     fn has_many_runs(&self) -> bool {
-        let options = &self.disk.options;
-        let most = options.compaction_trigger.saturating_mul(RUNS_PER_TRIGGER);
-        options.policy().debt(&self.view.load().tables.version).tier_runs >= most
+        self.throttle.tier_runs() >= self.disk.options.most_runs()
     }
 
     /// Keeps a damaged table out of every further merge.

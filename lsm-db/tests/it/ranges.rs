@@ -71,3 +71,35 @@ fn damage_outside_of_a_range_is_not_met() {
     assert!(db.range(key(hit + 100)..).rev().all(|row| row.is_ok()));
     assert_eq!(db.scan(key(0)..key(hit)).unwrap().rev().count() as u32, hit);
 }
+
+/// Tables behind the range's end are not read by whoever comes from there.
+#[test]
+fn damage_in_the_next_file_is_not_met_from_the_back() {
+    let temp = tempfile::tempdir().unwrap();
+    let config = LsmConfig::new().compaction_trigger(usize::MAX);
+    let db = Lsm::open_with(temp.path(), config.clone()).unwrap();
+    for (first, name) in [("user/", 0), ("visit/", 1)] {
+        for number in 0..1_000 {
+            db.put(format!("{first}{number:04}"), [name; 100]).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    db.close().unwrap();
+    let files = fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mut tables: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|it| it == "sst")).collect();
+    tables.sort();
+    assert_eq!(tables.len(), 2);
+    // The first block of the second file.
+    let mut bytes = fs::read(&tables[1]).unwrap();
+    bytes[300] ^= 1;
+    fs::write(&tables[1], bytes).unwrap();
+    let db = Lsm::open_with(temp.path(), config).unwrap();
+    let users = b"user/".to_vec()..b"visit/".to_vec();
+    assert_eq!(db.scan(users.clone()).unwrap().rev().count(), 1_000);
+    let last = db.scan(users.clone()).unwrap().next_back().unwrap().0;
+    assert_eq!(last, b"user/0999");
+    assert_eq!(db.prefix("user/").rev().filter(Result::is_ok).count(), 1_000);
+    assert!(db.range(users).rev().all(|row| row.is_ok()));
+    assert!(db.scan(b"user/".to_vec()..).is_err());
+}

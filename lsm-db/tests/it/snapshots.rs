@@ -67,6 +67,7 @@ impl Held {
         assert_eq!(owned(self.snapshot.prefix(prefix)), expected);
         meet_in_the_middle(self.snapshot.prefix(prefix), &expected, rng);
         seek_about(self.snapshot.range(..), &self.model, rng);
+        go_anywhere(self.snapshot.range(..), &self.model, rng);
     }
 
     fn end(mut self) {
@@ -107,6 +108,43 @@ fn seek_about(mut range: Range, model: &Map, rng: &mut Rng) {
             |(key, _): &(&Vec<u8>, &Vec<u8>)| end.as_ref().is_none_or(|end| *key < end);
         let expected = rows(model.range(target..).filter(before_end).take(3));
         assert_eq!(owned(range.by_ref().take(3)), expected);
+    }
+}
+
+/// Seeks and takes from both ends, in any order, against two places in a list.
+fn go_anywhere(mut range: Range, model: &Map, rng: &mut Rng) {
+    let rows = rows(model.iter());
+    // What is left to the front begins here, and what was taken from the back here.
+    let (mut front, mut back) = (0, rows.len());
+    let mut ended = false;
+    let mut history = Vec::new();
+    for _ in 0..40 {
+        let (found, expected) = match rng.below(5) {
+            0 => {
+                let target = key(rng);
+                range.seek(&target).unwrap();
+                front = rows.partition_point(|(key, _)| *key < target);
+                ended = false;
+                history.push(format!("seek {:?}", target.escape_ascii().to_string()));
+                continue;
+            }
+            1 | 2 => {
+                history.push("next".to_owned());
+                let is_left = front < back && !ended;
+                let expected = is_left.then(|| rows[front].clone());
+                front += usize::from(is_left);
+                (range.next(), expected)
+            }
+            _ => {
+                history.push("next_back".to_owned());
+                let is_left = front < back && !ended;
+                back -= usize::from(is_left);
+                (range.next_back(), is_left.then(|| rows[back].clone()))
+            }
+        };
+        ended |= expected.is_none();
+        let found = found.map(|row| row.map(|(k, v)| (k.to_vec(), v.to_vec())).unwrap());
+        assert_eq!(found, expected, "{history:?} of {:?}", rows.len());
     }
 }
 
