@@ -284,9 +284,14 @@ fn stats_for_people_and_as_json() {
     assert!(table.lines().any(|line| line.trim_start().starts_with("level ")), "{table}");
 
     let json = desk.run(&["stats", "s", "--json"]).is(0).out;
-    assert!(json.starts_with("{\"runs\":2,\"tables\":2,"), "{json}");
-    assert!(json.contains("\"entries\":3,\"tombstones\":1,"), "{json}");
-    assert!(json.contains("\"background_error\":null,\"levels\":[{\"level\":0,"), "{json}");
+    // On a slow machine the store may come to rest meanwhile, and merge the two runs.
+    let as_written = json.starts_with("{\"runs\":2,\"tables\":2,")
+        && json.contains("\"entries\":3,\"tombstones\":1,")
+        && json.contains("\"background_error\":null,\"levels\":[{\"level\":0,");
+    let merged = json.starts_with("{\"runs\":1,\"tables\":1,")
+        && json.contains("\"entries\":1,\"tombstones\":0,")
+        && json.contains("\"background_error\":null,\"levels\":[{\"level\":1,");
+    assert!(as_written || merged, "{json}");
     assert!(
         json.contains("\"slowed\":0.000000,\"stopped\":0.000000,\"slow_reason\":null,"),
         "{json}"
@@ -308,7 +313,9 @@ fn explain_tells_where_a_get_looks() {
     );
     assert!(told.contains("from the mapping; a value of 2 bytes\n"), "{told}");
     let told = desk.run(&["explain", "s", "a"]).is(0).out;
-    assert!(told.starts_with("key \"a\": deleted\n"), "{told}");
+    // On a slow machine the store may come to rest meanwhile, and drop the tombstone.
+    let answers = ["key \"a\": deleted\n", "key \"a\": no value\n"];
+    assert!(answers.iter().any(|answer| told.starts_with(answer)), "{told}");
     let told = desk.run(&["explain", "s", "--hex", "00ff"]).is(0).out;
     assert!(told.starts_with("key \"\\x00\\xff\": no value\n"), "{told}");
     desk.run(&["explain", "nowhere", "k"]).is(3);

@@ -70,7 +70,7 @@ pub(crate) struct Work {
     pub(crate) busy: Busy,
     /// Bytes that merges may take in at rest for the sake of reads and space alone.
     pub(crate) credit: u64,
-    /// When a memtable was last flushed; never yet, if there is none.
+    /// When a memtable was last flushed, or the store was opened.
     last_flush: Option<Instant>,
     /// The first damage that was found in idle time.
     pub(crate) found_damaged: Option<Arc<Error>>,
@@ -201,7 +201,11 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
 impl Shared {
     /// Lets the workers begin.
     pub(crate) fn release_workers(&self) {
-        self.work.lock().released = true;
+        let mut work = self.work.lock();
+        work.released = true;
+        // What was just opened is not at rest yet.
+        work.last_flush = Some(Instant::now());
+        drop(work);
         self.notify();
     }
 
