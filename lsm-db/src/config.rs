@@ -235,27 +235,30 @@ impl LsmConfig {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options {
+        let options = Options {
             memtable_capacity: self.memtable_capacity,
             compaction_trigger: self.compaction_trigger,
             block_cache_capacity: self.block_cache_capacity,
             mmap_reads: self.mmap_reads,
             paranoid_checks: self.paranoid_checks,
-            #[cfg(feature = "lz4")]
-            codec: match self.compression {
-                Compression::None => lsm_engine::Codec::Plain,
-                Compression::Lz4 => lsm_engine::Codec::Lz4,
-            },
-            #[cfg(not(feature = "lz4"))]
-            codec: lsm_engine::Codec::Plain,
+            table_bytes: self.table_bytes(),
             #[cfg(feature = "durability")]
             sync_policy: match self.sync_policy {
                 SyncPolicy::Always => lsm_engine::SyncPolicy::Always,
                 SyncPolicy::Interval(every) => lsm_engine::SyncPolicy::Interval(every),
                 SyncPolicy::OnFlush => lsm_engine::SyncPolicy::OnFlush,
             },
-            table_bytes: self.table_bytes(),
-        }
+            ..Options::default()
+        };
+        #[cfg(feature = "lz4")]
+        let options = Options {
+            codec: match self.compression {
+                Compression::None => lsm_engine::Codec::Plain,
+                Compression::Lz4 => lsm_engine::Codec::Lz4,
+            },
+            ..options
+        };
+        options
     }
 
     /// The size of the largest files: eight write buffers, within reason. So a store of

@@ -4,11 +4,12 @@
 //! what is known is since when a view is no longer in force, not when it was taken.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::shared::Shared;
 use crate::sync::Mutex;
+use crate::sync::shown::{self, Weak};
 use crate::view::View;
 
 /// What readers keep that the store itself has done with.
@@ -30,16 +31,16 @@ pub(crate) struct Replaced(Mutex<Vec<(Instant, Weak<View>)>>);
 
 impl Replaced {
     /// Keeps in mind that a view is no longer in force.
-    pub(crate) fn add(&self, view: &Arc<View>) {
+    pub(crate) fn add(&self, view: &shown::Arc<View>) {
         let mut views = self.0.lock();
         views.retain(|(_, view)| view.strong_count() > 0);
-        views.push((Instant::now(), Arc::downgrade(view)));
+        views.push((Instant::now(), shown::downgrade(view)));
     }
 }
 
 impl Shared {
     pub(crate) fn held(&self) -> HeldStats {
-        let views: Vec<(Instant, Arc<View>)> = {
+        let views: Vec<(Instant, shown::Arc<View>)> = {
             let replaced = self.replaced.0.lock();
             replaced.iter().filter_map(|(since, view)| Some((*since, view.upgrade()?))).collect()
         };

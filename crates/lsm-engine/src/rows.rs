@@ -16,6 +16,7 @@ use lsm_types::{Cursor, Entry, Kind, SeqNo};
 
 use crate::run_cursor::Reading;
 use crate::source::Source;
+use crate::sync::shown;
 use crate::value::Value;
 use crate::view::View;
 use crate::{Error, Result};
@@ -23,7 +24,7 @@ use crate::{Error, Result};
 /// Rows between two keys, as they were at a moment.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    view: Arc<View>,
+    view: shown::Arc<View>,
     snapshot: SeqNo,
     range: Arc<Span>,
     front: Option<Merge<Source>>,
@@ -45,7 +46,7 @@ pub(crate) struct Row<'a> {
 
 impl Rows {
     /// What `snapshot` sees of a view. Nothing is read yet.
-    pub(crate) fn new(view: Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
+    pub(crate) fn new(view: shown::Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
         let is_done = range.is_empty();
         let (front, back, from, is_back_waiting, error) = (None, None, None, false, None);
         Self { view, snapshot, range, front, back, from, is_back_waiting, is_done, error }
@@ -53,7 +54,7 @@ impl Rows {
 
     /// All of the range once more, from its ends.
     pub(crate) fn again(&self) -> Self {
-        Self::new(Arc::clone(&self.view), self.snapshot, Arc::clone(&self.range))
+        Self::new(shown::Arc::clone(&self.view), self.snapshot, Arc::clone(&self.range))
     }
 
     fn sources(&self) -> Vec<Source> {

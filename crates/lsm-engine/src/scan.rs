@@ -23,6 +23,7 @@ use lsm_types::SeqNo;
 use crate::open::Engine;
 use crate::rows::{Row, Rows};
 use crate::shared::Shared;
+use crate::sync::shown;
 use crate::view::{LiveRun, View};
 use crate::{Error, Result};
 
@@ -89,9 +90,9 @@ impl Engine {
 
 impl Shared {
     /// The view in force, to keep, and up to which write its reader may look.
-    pub(crate) fn pinned(&self) -> (Arc<View>, SeqNo) {
+    pub(crate) fn pinned(&self) -> (shown::Arc<View>, SeqNo) {
         let (view, snapshot) = self.view.snapshot();
-        (Arc::clone(&view), snapshot)
+        (shown::Arc::clone(&view), snapshot)
     }
 }
 
@@ -142,7 +143,7 @@ impl Copied {
 }
 
 impl Scan {
-    pub(crate) fn new(view: Arc<View>, snapshot: SeqNo, range: &ScanRange) -> Result<Self> {
+    pub(crate) fn new(view: shown::Arc<View>, snapshot: SeqNo, range: &ScanRange) -> Result<Self> {
         let span = range.span();
         let tables = || view.tables.chains.iter().flat_map(|chain| chain.tables_in(span));
         let is_lazy = span.is_empty() || tables().all(|live| live.table.is_in_place());

@@ -10,6 +10,7 @@ use crate::open::Engine;
 use crate::range::Range;
 use crate::rows::Rows;
 use crate::scan::{Scan, ScanRange};
+use crate::sync::shown;
 use crate::tally::FilterTally;
 use crate::value::Value;
 use crate::view::View;
@@ -18,7 +19,7 @@ use crate::view::View;
 /// long as it does, whatever becomes of the store.
 #[derive(Clone)]
 pub struct Snapshot {
-    view: Arc<View>,
+    view: shown::Arc<View>,
     seq: SeqNo,
     filters: Arc<FilterTally>,
 }
@@ -57,13 +58,13 @@ impl Snapshot {
     ///
     /// When a block of the range cannot be read or is damaged.
     pub fn scan(&self, range: &ScanRange) -> Result<Scan> {
-        Scan::new(Arc::clone(&self.view), self.seq, range)
+        Scan::new(shown::Arc::clone(&self.view), self.seq, range)
     }
 
     /// The rows of a range, read when they are asked for.
     #[must_use]
     pub fn range(&self, range: &ScanRange) -> Range {
-        Range::new(Rows::new(Arc::clone(&self.view), self.seq, Arc::clone(range.span())))
+        Range::new(Rows::new(shown::Arc::clone(&self.view), self.seq, Arc::clone(range.span())))
     }
 }
 

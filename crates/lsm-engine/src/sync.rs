@@ -20,11 +20,16 @@ pub(crate) use self::shuttled::{Condvar, Mutex, MutexGuard, mpsc};
 /// What readers load without a lock.
 #[cfg(not(all(loom, test)))]
 pub(crate) mod shown {
-    pub(crate) use std::sync::Arc;
     #[cfg(not(shuttle))]
     pub(crate) use std::sync::atomic::AtomicU64;
+    pub(crate) use std::sync::{Arc, Weak};
 
     pub(crate) use arc_swap::{ArcSwap as Swap, Guard};
+
+    pub(crate) fn downgrade<T>(shown: &Arc<T>) -> Weak<T> {
+        Arc::downgrade(shown)
+    }
+
     #[cfg(shuttle)]
     pub(crate) use shuttle::sync::atomic::AtomicU64;
 
@@ -44,6 +49,24 @@ pub(crate) mod shown {
     pub(crate) use loom::sync::atomic::AtomicU64;
 
     pub(crate) type Guard<T> = T;
+
+    /// Loom has none, and no model looks at what is no longer shown.
+    #[derive(Debug)]
+    pub(crate) struct Weak<T>(std::marker::PhantomData<fn() -> T>);
+
+    impl<T> Weak<T> {
+        pub(crate) fn strong_count(&self) -> usize {
+            0
+        }
+
+        pub(crate) fn upgrade(&self) -> Option<Arc<T>> {
+            None
+        }
+    }
+
+    pub(crate) fn downgrade<T>(_: &Arc<T>) -> Weak<T> {
+        Weak(std::marker::PhantomData)
+    }
 
     #[derive(Debug)]
     pub(crate) struct Swap<T>(loom::sync::Mutex<Arc<T>>);
