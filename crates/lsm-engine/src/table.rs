@@ -259,12 +259,45 @@ impl Table {
         Ok(Some(payload))
     }
 
-    /// Reads all entries of a block once: what scans rely on is more than its checksum.
+    /// Reads all entries of a block once, and compares their order with itself and with
+    /// the index: what scans rely on is more than a checksum.
     fn check_entries(&self, handle: &BlockHandle, payload: &Payload<'_>) -> Result<()> {
         let Payload::Plain(bytes) = payload else { return Ok(()) };
-        let entries = self.open_block(handle, bytes)?.iter();
-        let mut broken = entries.filter_map(Result::err);
-        broken.next().map_or(Ok(()), |error| Err(self.error(error)))
+        let damaged = |what: &str| {
+            let what = format!("at byte {}: expected {what}, found others", handle.offset);
+            Error::damaged(&self.path, what)
+        };
+        let (mut first, mut before): (Option<BlockEntry<'_>>, Option<BlockEntry<'_>>) =
+            (None, None);
+        for entry in self.open_block(handle, bytes)?.iter() {
+            let entry = entry.map_err(|error| self.error(error))?;
+            let ascends = |before: BlockEntry<'_>| {
+                before.suffix.cmp(entry.suffix).then_with(|| entry.seq.cmp(&before.seq)).is_lt()
+            };
+            if !before.is_none_or(ascends) {
+                return Err(damaged("ascending entries"));
+            }
+            first = first.or(Some(entry));
+            before = Some(entry);
+        }
+        let number = handle.number as usize;
+        let separator = |number| {
+            let (prefix, rest) = self.meta.separator(number)?;
+            Some([prefix, rest].concat())
+        };
+        let is_above =
+            |entry: BlockEntry<'_>, separator: Vec<u8>| entry.cmp_key(&separator).is_gt();
+        let last_is_above = before.zip(separator(number)).is_some_and(|(a, b)| is_above(a, b));
+        let begins_behind = match number.checked_sub(1) {
+            // The key that ends there may go on here.
+            Some(number) if self.meta.block(number).is_some_and(|block| block.continues) => true,
+            Some(number) => first.zip(separator(number)).is_some_and(|(a, b)| is_above(a, b)),
+            None => true,
+        };
+        if last_is_above || !begins_behind {
+            return Err(damaged("keys between the separators of the index"));
+        }
+        Ok(())
     }
 
     /// How many blocks of the mapping nobody has verified yet. Others are verified
