@@ -4,7 +4,7 @@
 //! a manifest that is whole, and damaged ones can be signed anew.
 
 use lsm_manifest::{FIRST_FRAME, FORMAT_VERSION, MAGIC, PAGE_BYTES, SLOT_BYTES};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::table_bytes::{field, put};
 
@@ -45,7 +45,7 @@ fn put_frame(out: &mut Vec<u8>, chain: u64, number: u64, payload: &[u8]) -> u64 
 }
 
 fn frame_sum(chain: u64, header: &[u8], payload: &[u8]) -> u64 {
-    xxh3_64_with_seed(payload, xxh3_64_with_seed(header, chain))
+    xxh3_64(&[&chain.to_le_bytes(), header, payload].concat())
 }
 
 /// The checksum that the first frame follows.

@@ -18,15 +18,15 @@
 //!      504  8  xxh3-64 of bytes 0..504
 //! ```
 //!
-//! A frame's checksum is the xxh3-64 of its payload, seeded with the xxh3-64 of its
-//! length and number (bytes 0..12), seeded in turn with the checksum of the frame
-//! before (for the first one, with the xxh3-64 of the store id).
+//! A frame's checksum is the xxh3-64 of the checksum of the frame before (for the
+//! first one, of the xxh3-64 of the store id), its length and number (bytes 0..12)
+//! and its payload, one after another.
 //! The chain in a slot is the checksum of the last frame below the committed
 //! length. The slot of generation g is slot g mod 2: the two are written in turn. They
 //! lie in pages of their own, so that no write and no bad sector of 4 KiB takes both.
 
 use lsm_types::{StoreId, decode};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{Edit, ManifestError, OpError, Version};
 
@@ -152,7 +152,9 @@ pub fn frame(chain: u64, number: u64, edit: &Edit) -> (Vec<u8>, u64) {
 }
 
 fn frame_checksum(chain: u64, header: &[u8], payload: &[u8]) -> u64 {
-    xxh3_64_with_seed(payload, xxh3_64_with_seed(header, chain))
+    let mut hasher = Xxh3::new();
+    [&chain.to_le_bytes(), header, payload].iter().for_each(|part| hasher.update(part));
+    hasher.digest()
 }
 
 /// The bytes of a new manifest whose snapshot, edit `number`, makes `version`,
@@ -185,6 +187,8 @@ pub struct Recovered {
     pub last_edit: u64,
     /// Where the snapshot ends and the first edit behind it begins.
     pub snapshot_end: u64,
+    /// The committed length that the slot says.
+    pub slot_committed: u64,
     /// Whether the slot says less than `head`: edits behind it were intact.
     pub slot_is_behind: bool,
     /// Bytes behind the last edit that counts, without the zeros at the end of the
@@ -238,6 +242,7 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
         head: Head { committed, chain, ..head },
         last_edit,
         snapshot_end: snapshot_end.unwrap_or(committed),
+        slot_committed: head.committed,
         slot_is_behind: committed != head.committed,
         torn_bytes: (rest.len() - zeros) as u64,
     })

@@ -10,7 +10,7 @@ use lsm_manifest::{
     SLOT_BYTES, recover,
 };
 use lsm_types::{StoreId, decode};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::fault::{Checked, Class, Fault};
 use super::file::Kind;
@@ -80,7 +80,7 @@ fn frame_at(rest: &[u8], chain: u64) -> Option<(Frame, u64)> {
     let number = decode::u64(&mut fields)?;
     let sum = decode::u64(&mut input)?;
     let payload = decode::slice(&mut input, len)?;
-    let intact = sum == xxh3_64_with_seed(payload, xxh3_64_with_seed(header, chain));
+    let intact = sum == xxh3_64(&[&chain.to_le_bytes(), header, payload].concat());
     let edit = Edit::decode(payload).ok().filter(|_| intact)?;
     Some((Frame { offset: 0, len: 20 + len as u64, number, edit }, sum))
 }

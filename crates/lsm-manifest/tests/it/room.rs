@@ -2,11 +2,10 @@
 //! passed over, what needs another build, what is damage.
 
 use lsm_manifest::{
-    Edit, EditOp, FIRST_FRAME, Head, ManifestError, PAGE_BYTES, SLOT_BYTES, Version, frame,
-    recover,
+    Edit, EditOp, FIRST_FRAME, Head, ManifestError, PAGE_BYTES, SLOT_BYTES, Version, frame, recover,
 };
 use lsm_types::{SeqNo, StoreId, decode};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 const STORE: StoreId = StoreId([9; 16]);
 
@@ -14,7 +13,8 @@ const STORE: StoreId = StoreId([9; 16]);
 fn file_of(generation: u64, number: u64, payload: &[u8]) -> Vec<u8> {
     let mut framed = (payload.len() as u32).to_le_bytes().to_vec();
     framed.extend_from_slice(&number.to_le_bytes());
-    let chain = xxh3_64_with_seed(payload, xxh3_64_with_seed(&framed, xxh3_64(&STORE.0)));
+    let before = xxh3_64(&STORE.0).to_le_bytes();
+    let chain = xxh3_64(&[&before, framed.as_slice(), payload].concat());
     framed.extend_from_slice(&chain.to_le_bytes());
     framed.extend_from_slice(payload);
     let committed = (FIRST_FRAME + framed.len()) as u64;
@@ -121,12 +121,14 @@ fn properties_of_tables_below_128_are_passed_over_and_others_need_another_build(
 
 #[test]
 fn s54_other_versions_and_features_are_refused_by_name() {
-    let version = |version: u16| {
-        with_slot(1, |slot| slot[8..10].copy_from_slice(&version.to_le_bytes()))
-    };
+    let version =
+        |version: u16| with_slot(1, |slot| slot[8..10].copy_from_slice(&version.to_le_bytes()));
     assert!(version(1).is_ok());
     unsupported(version(0), "manifest version 0, a draft that was never frozen");
-    unsupported(version(2), "manifest version 2, a newer build wrote it; this build reads version 1");
+    unsupported(
+        version(2),
+        "manifest version 2, a newer build wrote it; this build reads version 1",
+    );
     unsupported(with_slot(1, |slot| slot[10] = 4), "incompatible features 0x0004");
     // The second slot of a draft lay elsewhere; a new store had that one alone.
     let mut draft = file_of(1, 1, &start());
