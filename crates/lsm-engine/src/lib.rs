@@ -32,6 +32,7 @@ mod compact;
 mod current;
 mod error;
 mod explain;
+mod filter_bits;
 mod flush;
 mod held;
 mod install;
