@@ -311,7 +311,7 @@ fn a_lost_or_damaged_manifest_is_a_problem_and_files_are_still_looked_into() {
     let report = check(dir.path());
     let found: Vec<_> = report.problems().collect();
     assert_eq!((found.len(), found[0].class), (1, Class::Damaged), "{found:?}");
-    assert_eq!((found[0].offset, report.files.len()), (Some(4096), 5));
+    assert_eq!((found[0].offset, report.files.len()), (Some(8192), 5));
 
     fs::write(&manifest, [&bytes[..], b"torn"].concat()).unwrap();
     let torn = notes(dir.path());
