@@ -70,8 +70,9 @@ fn s25_a_bit_flip_in_the_last_record_costs_no_more_than_it_and_is_counted() {
         assert_eq!(rows(&db).len(), 9, "a flip at {at}");
         assert!(db.get("k9").unwrap().is_none());
         let cut = db.stats().recovered_cut_bytes;
-        // What does not say any more that it is of this log is not told from older remains.
-        let counted = (100..400).contains(&cut) || owner.contains(&at);
+        // What does not say any more that it is of this log is not told from older remains;
+        // of what does not say how long it is, the heads are counted.
+        let counted = (64..400).contains(&cut) || owner.contains(&at);
         assert!(counted, "a flip at {at}: {cut} bytes");
         db.put("after", "works").unwrap();
     }

@@ -171,8 +171,9 @@ fn upper() -> Vec<Step> {
 }
 
 fn newest() -> Vec<Step> {
-    let step =
-        |n: u32| if n % 7 == 0 { Step::Delete(row(n)) } else { put(n, format!("newest {n}")) };
+    let step = |n: u32| {
+        if n.is_multiple_of(7) { Step::Delete(row(n)) } else { put(n, format!("newest {n}")) }
+    };
     let mut steps: Vec<Step> = (200..400).map(step).collect();
     steps.push(Step::Flush);
     steps
