@@ -4,6 +4,7 @@ To be read beside SSTABLE_FORMAT.md, in the words of that page. Needs Python 3.1
     python3 reader.py FILE.sst [--filter FILE.bloom]   print all entries in order, one in a line
     python3 reader.py FILE.sst --get HEXKEY            print the newest entry of one key
     python3 reader.py FILE.log                         print a log, as reader_log.py does
+    python3 reader.py MANIFEST                         print a manifest: reader_manifest.py
 
 A line is: key in hex, sequence number, put or delete, value in hex; "-" for an empty key or value,
 xxh3:<its hash>:<its length> for one of more than 256 bytes. All checks of the page are made before
@@ -280,14 +281,17 @@ def check_filter(path: str, identity: bytes, keys: set[bytes]) -> None:   # they
         check(all(bits), path, 64, f"all bits of key {text(key)}", bits)
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Reads tables, filters and logs of lsm-db.")
+    parser = argparse.ArgumentParser(description="Reads all files of lsm-db.")
     parser.add_argument("file")
     parser.add_argument("--get", metavar="HEXKEY", type=bytes.fromhex)
     parser.add_argument("--filter", metavar="FILE.bloom")
     args = parser.parse_args()
     try:
-        if pathlib.Path(args.file).read_bytes()[:8] == b"LSMWALOG":
+        data = pathlib.Path(args.file).read_bytes()
+        if data[:8] == b"LSMWALOG":
             return __import__("reader_log").main()   # which takes its tools from here
+        if b"LSMMANIF" in (data[:8], data[4096:4104]):
+            return __import__("reader_manifest").main()   # so does this
         table = Table(args.file)
         entries = table.validate() if args.get is None else table.get(args.get)
         if args.filter:

@@ -9,10 +9,11 @@
 //!    signature, give a version that the store once had, or an error.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use lsm_manifest::{
-    Edit, EditOp, FIRST_FRAME, ManifestError, Recovered, Span, TableMeta, Version, new_file,
-    recover,
+    Edit, EditOp, FIRST_FRAME, ManifestError, OpError, Recovered, Span, TableMeta, Version,
+    new_file, recover,
 };
 use lsm_types::{LogNo, RunNo, SeqNo, SlotNo, StoreId, TableNo, TableUid};
 
@@ -23,6 +24,8 @@ use crate::manifest_bytes::{assemble, parts, sign};
 const STORE: [u8; 16] = [1; 16];
 const MAX_EDITS: usize = 24;
 const MAX_OPS: u8 = 6;
+/// What generations and the numbers of edits can be.
+const COUNTS: RangeInclusive<u64> = 1..=(1 << 56) - 1;
 
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input::new(input);
@@ -58,16 +61,22 @@ fn read(bytes: &[u8]) -> Result<Recovered, ManifestError> {
     Ok(recovered)
 }
 
-/// The edit in a payload, which must be its only encoding.
-fn decoded(payload: &[u8]) -> Option<Edit> {
+/// The edit in a payload. Its encoding says the same, and is no longer: only what a reader
+/// passes over is missing.
+fn decoded(payload: &[u8]) -> Result<Edit, Refused> {
     match Edit::decode(payload) {
         Ok(edit) => {
-            assert_eq!(edit.encode(), payload);
-            Some(edit)
+            let encoded = edit.encode();
+            assert!(encoded.len() <= payload.len());
+            assert_eq!(Edit::decode(&encoded).as_ref(), Ok(&edit));
+            Ok(edit)
         }
-        Err(offset) => {
-            assert!(offset < payload.len());
-            None
+        Err(error) => {
+            assert!(error.offset() < payload.len());
+            Err(match error {
+                OpError::Unknown { .. } => Refused::Unsupported,
+                OpError::Malformed { .. } => Refused::Damaged,
+            })
         }
     }
 }
@@ -128,17 +137,19 @@ fn payloads(input: &mut Input<'_>) {
     let mut expected = Ok(Version::default());
     for (number, payload) in payloads.iter().enumerate() {
         let Ok(version) = &expected else { break };
-        // A manifest has no more numbers behind the last.
-        if number > 0 && first.checked_add(number as u64).is_none() {
+        // A manifest has no numbers before the first and behind the last.
+        let edit_number = first.checked_add(number as u64);
+        if edit_number.is_none_or(|number| !COUNTS.contains(&number)) {
             if number < committed {
                 expected = Err(Refused::Damaged);
             }
             break;
         }
-        expected = match decoded(payload) {
-            None => Err(Refused::Unsupported),
-            Some(edit) => version.apply(&edit).map_err(|_| Refused::Damaged),
-        };
+        let next = decoded(payload);
+        expected = next.and_then(|edit| version.apply(&edit).map_err(|_| Refused::Damaged));
+    }
+    if !COUNTS.contains(&generation) {
+        expected = Err(Refused::Damaged);
     }
     let found = read(&bytes).map(|recovered| recovered.version).map_err(Refused::from);
     assert_eq!(found, expected);
@@ -150,7 +161,7 @@ fn folded(input: &mut Input<'_>) {
     for _ in 0..input.u8() % MAX_EDITS as u8 {
         let edit = edit(input);
         let bytes = edit.encode();
-        assert_eq!(decoded(&bytes).as_ref(), Some(&edit));
+        assert_eq!(decoded(&bytes).as_ref(), Ok(&edit));
         let before = &versions[versions.len() - 1];
         if let Ok(version) = before.apply(&edit) {
             assert!(version.last_seq() >= before.last_seq());

@@ -3,8 +3,8 @@
 //! A second rendering of what docs/MANIFEST_FORMAT.md says, so that any payload can stand in
 //! a manifest that is whole, and damaged ones can be signed anew.
 
-use lsm_manifest::{FIRST_FRAME, FORMAT_VERSION, MAGIC, SLOT_BYTES};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use lsm_manifest::{FIRST_FRAME, FORMAT_VERSION, MAGIC, PAGE_BYTES, SLOT_BYTES};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::table_bytes::{field, put};
 
@@ -45,7 +45,7 @@ fn put_frame(out: &mut Vec<u8>, chain: u64, number: u64, payload: &[u8]) -> u64 
 }
 
 fn frame_sum(chain: u64, header: &[u8], payload: &[u8]) -> u64 {
-    xxh3_64_with_seed(payload, xxh3_64_with_seed(header, chain))
+    xxh3_64(&[&chain.to_le_bytes(), header, payload].concat())
 }
 
 /// The checksum that the first frame follows.
@@ -55,7 +55,7 @@ fn first_chain(bytes: &[u8], slot: usize) -> u64 {
 }
 
 fn put_slot(bytes: &mut [u8], store: [u8; 16], generation: u64, end: End) {
-    let at = generation as usize % 2 * SLOT_BYTES;
+    let at = generation as usize % 2 * PAGE_BYTES;
     put(bytes, at, &MAGIC);
     put(bytes, at + MAGIC.len(), &FORMAT_VERSION.to_le_bytes());
     put(bytes, at + STORE_AT, &store);
@@ -99,7 +99,7 @@ pub(crate) fn assemble(
 /// The slot of the higher generation.
 fn newest_slot(bytes: &[u8]) -> usize {
     let generation = |slot| field(bytes, slot + GENERATION_AT).map_or(0, u64::from_le_bytes);
-    if generation(SLOT_BYTES) > generation(0) { SLOT_BYTES } else { 0 }
+    if generation(PAGE_BYTES) > generation(0) { PAGE_BYTES } else { 0 }
 }
 
 /// Where the frames end, as their own lengths say; zeros are no frame. With `signed` their
@@ -133,7 +133,7 @@ pub(crate) fn sign(bytes: &mut [u8], signed: u8) {
         _ => ends.last(),
     };
     // An empty slot stays empty.
-    for slot in [0, SLOT_BYTES] {
+    for slot in [0, PAGE_BYTES] {
         if field(bytes, slot) != Some(MAGIC) {
             continue;
         }

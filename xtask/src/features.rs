@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::{Finding, Result};
 
-const SETS: [&str; 4] = ["", "durability", "bloom", "durability,bloom"];
+const SETS: [&str; 5] = ["", "durability", "bloom", "lz4", "durability,bloom"];
 
 /// Runs all visits; each build is made once.
 #[must_use]

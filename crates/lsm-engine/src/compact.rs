@@ -19,6 +19,7 @@ use lsm_manifest::Edit;
 use lsm_merge::Merge;
 
 use crate::block_place::Reading;
+use crate::filter_bits;
 use crate::install::Commit;
 use crate::output::Output;
 use crate::run_cursor::RunCursor;
@@ -97,7 +98,8 @@ impl Shared {
         let policy = self.disk.options.policy();
         let rule = DropRule::for_plan(&tables.version, plan);
         let cuts = Cuts::for_plan(&policy, &tables.version, plan);
-        let mut output = Output::new(self, plan.table_bytes, cuts);
+        let filter_bits = filter_bits::for_merge(tables, plan);
+        let mut output = Output::new(self, plan.table_bytes, cuts, filter_bits);
         let rows = Merge::forward(inputs(tables, plan), &plan.span.start)?;
         output.fill(rows, &rule, true)?;
         let outputs = output.finish(&mut commit)?;

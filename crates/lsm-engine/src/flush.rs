@@ -15,6 +15,7 @@ use lsm_merge::Merge;
 use lsm_types::{RunNo, SeqNo};
 
 use crate::Result;
+use crate::filter_bits;
 use crate::install::Commit;
 use crate::output::Output;
 use crate::shared::Shared;
@@ -33,7 +34,8 @@ impl Shared {
         let options = &self.disk.options;
         let bytes = buffer.memtable.live_bytes() as u64;
         let cuts = Cuts::for_flush(&options.policy(), &view.tables.version, bytes);
-        let mut output = Output::new(self, options.table_bytes, cuts);
+        let filter_bits = filter_bits::for_flush(&view.tables, buffer.memtable.len() as u64);
+        let mut output = Output::new(self, options.table_bytes, cuts, filter_bits);
         output.fill(rows, &rule, false)?;
 
         let mut commit = Commit { flushed: Some(buffer.id), ..Commit::default() };

@@ -92,15 +92,17 @@ impl Installer {
         self.head.store
     }
 
-    /// Makes what was read durable as it was read: cuts a torn tail, and writes edits
-    /// anew that were intact behind what the slot speaks for.
+    /// Makes what was read durable as it was read: cuts a torn tail, and writes anew
+    /// what no commit speaks for: edits behind what the slot says, and a manifest that
+    /// was written as a whole and had no edit since. That its name was made durable, only
+    /// a commit behind it would show: after a failed sync of the directory it has none.
     pub(crate) fn settle(&mut self, dir: &dyn Dir, found: &Recovered) -> Result<()> {
         if found.torn_bytes > 0 {
             self.file.set_len(self.head.committed)?;
             self.file_bytes = self.head.committed;
         }
-        if found.slot_is_behind {
-            // The sync of these edits may have failed, and another one of the same bytes
+        if found.slot_is_behind || found.head.committed == found.snapshot_end {
+            // The sync of these edits or of this name may have failed, and another one
             // would prove nothing: they are written anew.
             return self.rewrite(dir, &found.version).map_err(|error| match error {
                 Ok(error) | Err(error) => error,

@@ -33,6 +33,7 @@ mod compact;
 mod current;
 mod error;
 mod explain;
+mod filter_bits;
 mod flush;
 mod held;
 mod install;

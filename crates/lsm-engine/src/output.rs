@@ -25,9 +25,6 @@ use crate::{Error, Result};
 /// ten times slower on some machines.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Bits that a filter spends on a key; none makes no filter.
-const FILTER_BITS_PER_KEY: Option<usize> = if cfg!(feature = "bloom") { Some(10) } else { None };
-
 /// No filter is longer, whatever wrote it; a longer file is not read.
 #[cfg(feature = "bloom")]
 const MAX_FILTER_BYTES_PER_KEY: u64 = 16;
@@ -42,6 +39,8 @@ pub(crate) struct Output<'a> {
     table_bytes: u64,
     /// ... and where these say so.
     cuts: Cuts<'a>,
+    /// Bits that filters spend on a key; none makes no filter.
+    filter_bits: Option<usize>,
 }
 
 /// A table that is being written.
@@ -56,8 +55,14 @@ struct Half {
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(shared: &'a Shared, table_bytes: u64, cuts: Cuts<'a>) -> Self {
-        Self { shared, current: None, done: Vec::new(), kept: false, table_bytes, cuts }
+    pub(crate) fn new(
+        shared: &'a Shared,
+        table_bytes: u64,
+        cuts: Cuts<'a>,
+        filter_bits: Option<usize>,
+    ) -> Self {
+        let (current, done) = (None, Vec::new());
+        Self { shared, current, done, kept: false, table_bytes, cuts, filter_bits }
     }
 
     /// Adds an entry, above the one before and with another key.
@@ -94,7 +99,7 @@ impl<'a> Output<'a> {
         let identity = Identity { store: self.shared.store, number, uid: TableUid(uid) };
         let file = disk.dir.create(&FileName::Table(number).temporary())?;
         let codec = WriteOptions::of(disk.options.codec);
-        let options = WriteOptions { filter_bits: FILTER_BITS_PER_KEY, ..codec };
+        let options = WriteOptions { filter_bits: self.filter_bits, ..codec };
         let writer = RunWriter::new(identity, options)
             .map_err(|error| Error::internal(file.path(), error.to_string()))?;
         Ok(Half { identity, writer, file, written: 0, last: Vec::new(), is_full: false })

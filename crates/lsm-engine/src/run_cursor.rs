@@ -509,7 +509,7 @@ mod tests {
     fn of_several_versions_in_a_table_the_newest_is_shown() {
         let disk = Arc::new(SimDisk::new(1));
         let engine = Engine::open_on(disk, Path::new("/store"), Options::default()).unwrap();
-        let mut output = Output::new(&engine.shared, u64::MAX, Cuts::none());
+        let mut output = Output::new(&engine.shared, u64::MAX, Cuts::none(), None);
         let value = [7; 500];
         let (mut newest, mut count) = (Vec::new(), 0);
         for number in 0..200 {

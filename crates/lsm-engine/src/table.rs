@@ -378,6 +378,11 @@ impl Table {
             || (wanted.head == smallest && *wanted.key < *self.meta.properties().smallest)
     }
 
+    /// Bits of its filter, if it has one.
+    pub(crate) fn filter_bits(&self) -> u64 {
+        self.filter.as_ref().map_or(0, |filter| filter.memory_bytes() as u64 * 8)
+    }
+
     /// Asks for what the filter will look at.
     pub(crate) fn prefetch_filter(&self, hash: u64) {
         if let Some(filter) = &self.filter {

@@ -1,7 +1,7 @@
 //! An edit: what one commit changes. Its bytes are a list of tagged operations.
 //!
 //! ```text
-//! tag u8 | fields
+//! tag u8 | length of the body varint | body
 //!   1 add table     run varint, level u8, table (see `table`)
 //!   2 remove table  number varint
 //!   3 set live      number varint, start bytes, end: 0 or (1, bytes)
@@ -11,12 +11,15 @@
 //!   7 last sequence varint
 //! ```
 //!
-//! The tag's high bit is kept for a keyspace number (absent means keyspace 0) and
-//! is refused by this version. Tags are durable: never reuse one.
+//! The rest is room: a reader refuses the tags up to 63 that it does not know, and
+//! passes over those from 64 to 127. The high bit says that the body begins with a
+//! keyspace number (absent means keyspace 0); this version knows no such operation.
+//! Tags are durable: never reuse one.
 
 use lsm_types::{LogNo, RunNo, SeqNo, SlotNo, TableNo, decode};
+use thiserror::Error;
 
-use crate::table::{Span, TableMeta, decode_span, encode_span};
+use crate::table::{Properties, Span, TableMeta, decode_span, encode_span};
 
 const ADD_TABLE: u8 = 1;
 const REMOVE_TABLE: u8 = 2;
@@ -25,6 +28,10 @@ const ADD_LOG: u8 = 4;
 const REMOVE_LOG: u8 = 5;
 const RESERVE: u8 = 6;
 const LAST_SEQ: u8 = 7;
+/// Operations with this bit can be done without. Durable.
+const OPTIONAL: u8 = 0x40;
+/// Operations with this bit name a keyspace. Durable.
+const KEYSPACE: u8 = 0x80;
 
 /// One change of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,66 +91,139 @@ impl Edit {
         out
     }
 
-    /// Reads an edit. `Err` is the offset in `bytes` of the operation that is none.
+    /// Reads an edit. Operations that can be done without and that this version does
+    /// not know are left out.
     ///
     /// # Errors
     ///
     /// When an operation is unknown, cut short, or has a field out of range.
-    pub fn decode(bytes: &[u8]) -> Result<Self, usize> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, OpError> {
         let mut input = bytes;
         let mut ops = Vec::new();
         while !input.is_empty() {
             let offset = bytes.len() - input.len();
-            ops.push(decode_op(&mut input).ok_or(offset)?);
+            let malformed = OpError::Malformed { offset };
+            let tag = decode::u8(&mut input).ok_or_else(|| malformed.clone())?;
+            let body = decode::bytes(&mut input, usize::MAX).ok_or_else(|| malformed.clone())?;
+            match decode_op(tag, body) {
+                Ok(op) => ops.extend(op),
+                Err(None) => return Err(malformed),
+                Err(Some(what)) => return Err(OpError::Unknown { offset, what }),
+            }
         }
         Ok(Self { ops })
     }
 }
 
-fn encode_op(out: &mut Vec<u8>, op: &EditOp) {
-    match op {
-        EditOp::AddTable { run, level, table } => {
-            out.push(ADD_TABLE);
-            decode::put_varint(out, run.get());
-            out.push(*level);
-            table.encode(out);
-        }
-        EditOp::RemoveTable(table) => {
-            out.push(REMOVE_TABLE);
-            decode::put_varint(out, table.get());
-        }
-        EditOp::SetLive { table, live } => {
-            out.push(SET_LIVE);
-            decode::put_varint(out, table.get());
-            encode_span(out, live);
-        }
-        EditOp::AddLog { log, slot } => {
-            out.push(ADD_LOG);
-            decode::put_varint(out, log.get());
-            decode::put_varint(out, slot.get());
-        }
-        EditOp::RemoveLog(log) => {
-            out.push(REMOVE_LOG);
-            decode::put_varint(out, log.get());
-        }
-        EditOp::Reserve(until) => {
-            out.push(RESERVE);
-            decode::put_varint(out, *until);
-        }
-        EditOp::LastSeq(seq) => {
-            out.push(LAST_SEQ);
-            decode::put_varint(out, seq.get());
+/// Why the bytes of an edit are none. Offsets are of the operation, in the edit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpError {
+    /// Something that a reader must know, and this one does not.
+    #[error("{what}")]
+    Unknown {
+        /// Where.
+        offset: usize,
+        /// What it is.
+        what: String,
+    },
+    /// An operation that is cut short, or with a field out of its range.
+    #[error("an operation that is cut short or has a field out of range")]
+    Malformed {
+        /// Where.
+        offset: usize,
+    },
+}
+
+impl OpError {
+    /// Where in the edit the operation begins.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        match self {
+            Self::Unknown { offset, .. } | Self::Malformed { offset } => *offset,
         }
     }
 }
 
-fn decode_op(input: &mut &[u8]) -> Option<EditOp> {
-    let op = match decode::u8(input)? {
-        ADD_TABLE => EditOp::AddTable {
-            run: RunNo::new(decode::varint(input)?)?,
-            level: decode::u8(input)?,
-            table: TableMeta::decode(input)?,
-        },
+fn encode_op(out: &mut Vec<u8>, op: &EditOp) {
+    let mut body = Vec::new();
+    let tag = match op {
+        EditOp::AddTable { run, level, table } => {
+            decode::put_varint(&mut body, run.get());
+            body.push(*level);
+            table.encode(&mut body);
+            ADD_TABLE
+        }
+        EditOp::RemoveTable(table) => {
+            decode::put_varint(&mut body, table.get());
+            REMOVE_TABLE
+        }
+        EditOp::SetLive { table, live } => {
+            decode::put_varint(&mut body, table.get());
+            encode_span(&mut body, live);
+            SET_LIVE
+        }
+        EditOp::AddLog { log, slot } => {
+            decode::put_varint(&mut body, log.get());
+            decode::put_varint(&mut body, slot.get());
+            ADD_LOG
+        }
+        EditOp::RemoveLog(log) => {
+            decode::put_varint(&mut body, log.get());
+            REMOVE_LOG
+        }
+        EditOp::Reserve(until) => {
+            decode::put_varint(&mut body, *until);
+            RESERVE
+        }
+        EditOp::LastSeq(seq) => {
+            decode::put_varint(&mut body, seq.get());
+            LAST_SEQ
+        }
+    };
+    out.push(tag);
+    decode::put_bytes(out, &body);
+}
+
+/// The operation; none if it is unknown and can be done without. `Err` says what a
+/// reader would have to know, or nothing of an operation that is none.
+fn decode_op(tag: u8, body: &[u8]) -> Result<Option<EditOp>, Option<String>> {
+    if tag & !KEYSPACE == 0 {
+        return Err(None);
+    }
+    if tag & OPTIONAL != 0 {
+        return Ok(None);
+    }
+    if tag & KEYSPACE != 0 {
+        return Err(Some(format!("operation {} on a keyspace", tag & !KEYSPACE)));
+    }
+    if tag == ADD_TABLE {
+        return decode_add_table(body).map(Some);
+    }
+    if tag > LAST_SEQ {
+        return Err(Some(format!("operation {tag}")));
+    }
+    let mut input = body;
+    let op = decode_known(tag, &mut input).filter(|_| input.is_empty());
+    op.map(Some).ok_or(None)
+}
+
+fn decode_add_table(body: &[u8]) -> Result<EditOp, Option<String>> {
+    let mut input = body;
+    let mut fields = || {
+        let run = RunNo::new(decode::varint(&mut input)?)?;
+        let level = decode::u8(&mut input)?;
+        Some(EditOp::AddTable { run, level, table: TableMeta::decode(&mut input)? })
+    };
+    let op = fields().ok_or(None)?;
+    match Properties::check(input) {
+        Properties::Known => Ok(op),
+        Properties::Unknown(tag) => Err(Some(format!("property {tag} of a table"))),
+        Properties::Malformed => Err(None),
+    }
+}
+
+fn decode_known(tag: u8, input: &mut &[u8]) -> Option<EditOp> {
+    Some(match tag {
         REMOVE_TABLE => EditOp::RemoveTable(TableNo::new(decode::varint(input)?)?),
         SET_LIVE => EditOp::SetLive {
             table: TableNo::new(decode::varint(input)?)?,
@@ -157,6 +237,5 @@ fn decode_op(input: &mut &[u8]) -> Option<EditOp> {
         RESERVE => EditOp::Reserve(decode::varint(input)?),
         LAST_SEQ => EditOp::LastSeq(SeqNo::new(decode::varint(input)?)?),
         _ => return None,
-    };
-    Some(op)
+    })
 }

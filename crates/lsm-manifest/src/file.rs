@@ -1,16 +1,16 @@
-//! The bytes of the manifest file, version 0.
+//! The bytes of the manifest file, version 1.
 //!
 //! ```text
-//!       0  slot 0  (512 bytes)
-//!     512  slot 1  (512 bytes)
-//!    1024  zeros
-//!    4096  frame of the snapshot, then a frame for each edit, then zeros: room
+//!       0  slot 0  (512 bytes), then zeros
+//!    4096  slot 1  (512 bytes), then zeros
+//!    8192  frame of the snapshot, then a frame for each edit, then zeros: room
 //!          that was reserved for later edits
 //!
 //! slot   0  8  magic "LSMMANIF"          frame   0  4  length of the payload
-//!        8  2  version = 0                       4  8  edit number
-//!       10  6  zeros                            12  8  checksum
-//!       16 16  store id                         20  n  payload: an edit
+//!        8  2  version = 1                       4  8  edit number
+//!       10  2  incompatible features = 0        12  8  checksum
+//!       12  4  zeros                            20  n  payload: an edit
+//!       16 16  store id
 //!       32  8  generation
 //!       40  8  committed length
 //!       48  8  chain
@@ -18,27 +18,34 @@
 //!      504  8  xxh3-64 of bytes 0..504
 //! ```
 //!
-//! A frame's checksum is the xxh3-64 of its payload, seeded with the xxh3-64 of its
-//! length and number (bytes 0..12), seeded in turn with the checksum of the frame
-//! before (for the first one, with the xxh3-64 of the store id).
+//! A frame's checksum is the xxh3-64 of the checksum of the frame before (for the
+//! first one, of the xxh3-64 of the store id), its length and number (bytes 0..12)
+//! and its payload, one after another.
 //! The chain in a slot is the checksum of the last frame below the committed
-//! length. The slot of generation g is slot g mod 2: the two are written in turn.
+//! length. The slot of generation g is slot g mod 2: the two are written in turn. They
+//! lie in pages of their own, so that no write and no bad sector of 4 KiB takes both.
 
 use lsm_types::{StoreId, decode};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::{Edit, ManifestError, Version};
+use crate::{Edit, ManifestError, OpError, Version};
 
 /// First bytes of each slot. Durable.
 pub const MAGIC: [u8; 8] = *b"LSMMANIF";
 /// The version written and read. Durable.
-pub const FORMAT_VERSION: u16 = 0;
+pub const FORMAT_VERSION: u16 = 1;
 /// A slot's size: one sector, which a disk writes whole or not at all. Durable.
 pub const SLOT_BYTES: usize = 512;
-/// Where the first frame begins: one page. Durable.
-pub const FIRST_FRAME: usize = 4096;
+/// From one slot to the next, and from the second to the first frame. Durable.
+pub const PAGE_BYTES: usize = 4096;
+/// Where the first frame begins. Durable.
+pub const FIRST_FRAME: usize = 2 * PAGE_BYTES;
+/// The highest generation and the highest edit number: 2^56 - 1. Durable.
+const MAX_COUNT: u64 = (1 << 56) - 1;
 
 const FRAME_HEADER: usize = 20;
+/// Where the second slot of version 0 was, which was never frozen.
+const DRAFT_SLOT: usize = SLOT_BYTES;
 /// First bytes of the manifest of the crate published under this name.
 const TEXT_MAGIC: &[u8] = b"LSMDB-MANIFEST";
 
@@ -75,32 +82,59 @@ impl Head {
         slot
     }
 
-    fn decode(slot: &[u8]) -> Option<Self> {
-        let (body, sum) = slot.split_last_chunk::<8>()?;
-        if xxh3_64(body) != u64::from_le_bytes(*sum) {
-            return None;
+    /// What the bytes of slot `number` say; nothing if they are not intact.
+    fn decode(number: u64, slot: &[u8]) -> Result<Option<Self>, ManifestError> {
+        let Some((body, sum)) = slot.split_last_chunk::<8>() else { return Ok(None) };
+        if !body.starts_with(&MAGIC) || xxh3_64(body) != u64::from_le_bytes(*sum) {
+            return Ok(None);
         }
-        let mut input = body;
-        if decode::array(&mut input)? != MAGIC || decode::u16(&mut input)? != FORMAT_VERSION {
-            return None;
-        }
-        if decode::array(&mut input)? != [0; 6] {
-            return None;
-        }
-        let head = Self {
-            store: StoreId(decode::array(&mut input)?),
-            generation: decode::u64(&mut input)?,
-            committed: decode::u64(&mut input)?,
-            chain: decode::u64(&mut input)?,
-        };
-        input.iter().all(|byte| *byte == 0).then_some(head)
+        let mut input = body.get(MAGIC.len()..).unwrap_or_default();
+        let (version, features) = (decode::u16(&mut input), decode::u16(&mut input));
+        check_readable(version.unwrap_or_default(), features.unwrap_or_default())?;
+        let head = Self::fields(&mut input).filter(|head| {
+            let zeros = input.iter().all(|byte| *byte == 0);
+            let counted = (1..=MAX_COUNT).contains(&head.generation);
+            zeros && counted && head.generation % 2 == number
+        });
+        let at = number as usize * PAGE_BYTES;
+        let none = || ManifestError::damaged(at, "a slot of this place", "fields out of range");
+        head.ok_or_else(none).map(Some)
     }
+
+    fn fields(input: &mut &[u8]) -> Option<Self> {
+        let zeros = decode::array(input)? == [0; 4];
+        let head = Self {
+            store: StoreId(decode::array(input)?),
+            generation: decode::u64(input)?,
+            committed: decode::u64(input)?,
+            chain: decode::u64(input)?,
+        };
+        zeros.then_some(head)
+    }
+}
+
+/// Says of an intact slot that another build is needed.
+fn check_readable(version: u16, features: u16) -> Result<(), ManifestError> {
+    let whose = match version {
+        FORMAT_VERSION if features == 0 => return Ok(()),
+        FORMAT_VERSION => {
+            return Err(ManifestError::Unsupported(format!(
+                "incompatible features {features:#06x} in manifest version {FORMAT_VERSION}; a \
+                 newer build wrote them, this one knows none"
+            )));
+        }
+        0 => "a draft that was never frozen: only the builds of its time read it",
+        _ => "a newer build wrote it",
+    };
+    Err(ManifestError::Unsupported(format!(
+        "written in manifest version {version}, {whose}; this build reads version {FORMAT_VERSION}"
+    )))
 }
 
 /// Where the slot of `generation` lies.
 #[must_use]
 pub const fn slot_offset(generation: u64) -> u64 {
-    (generation % 2) * SLOT_BYTES as u64
+    (generation % 2) * PAGE_BYTES as u64
 }
 
 /// The frame of edit `number` behind a frame whose checksum is `chain`, and its
@@ -118,7 +152,9 @@ pub fn frame(chain: u64, number: u64, edit: &Edit) -> (Vec<u8>, u64) {
 }
 
 fn frame_checksum(chain: u64, header: &[u8], payload: &[u8]) -> u64 {
-    xxh3_64_with_seed(payload, xxh3_64_with_seed(header, chain))
+    let mut hasher = Xxh3::new();
+    [&chain.to_le_bytes(), header, payload].iter().for_each(|part| hasher.update(part));
+    hasher.digest()
 }
 
 /// The bytes of a new manifest whose snapshot, edit `number`, makes `version`,
@@ -151,6 +187,8 @@ pub struct Recovered {
     pub last_edit: u64,
     /// Where the snapshot ends and the first edit behind it begins.
     pub snapshot_end: u64,
+    /// The committed length that the slot says.
+    pub slot_committed: u64,
     /// Whether the slot says less than `head`: edits behind it were intact.
     pub slot_is_behind: bool,
     /// Bytes behind the last edit that counts, without the zeros at the end of the
@@ -176,7 +214,7 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
             ManifestError::damaged(at, "an intact edit below the committed length", "damaged bytes")
         })?;
         version = version
-            .apply(&edit)
+            .fold(&edit)
             .map_err(|error| ManifestError::damaged(at, "an edit that fits", error.to_string()))?;
         snapshot_end.get_or_insert(fold.at as u64);
     }
@@ -192,7 +230,7 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
     let mut last_edit = fold.number.unwrap_or_default();
     while let Some(edit) = fold.take()? {
         version = version
-            .apply(&edit)
+            .fold(&edit)
             .map_err(|error| ManifestError::damaged(end, "an edit that fits", error.to_string()))?;
         (end, chain, last_edit) = (fold.at, fold.chain, fold.number.unwrap_or(last_edit));
     }
@@ -204,6 +242,7 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
         head: Head { committed, chain, ..head },
         last_edit,
         snapshot_end: snapshot_end.unwrap_or(committed),
+        slot_committed: head.committed,
         slot_is_behind: committed != head.committed,
         torn_bytes: (rest.len() - zeros) as u64,
     })
@@ -213,32 +252,24 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
 fn read_head(bytes: &[u8]) -> Result<Head, ManifestError> {
     if bytes.starts_with(TEXT_MAGIC) {
         let text = "written by the published lsm-db crate (its MANIFEST is text); this build \
-                    reads version 0 of its own binary format only";
+                    reads its own binary format only";
         return Err(ManifestError::Unsupported(text.into()));
     }
-    let slots = || bytes.chunks_exact(SLOT_BYTES).take(2);
-    if let Some(version) = slots().filter_map(other_version).max() {
-        return Err(ManifestError::Unsupported(format!(
-            "written in manifest version {version}; this build reads version {FORMAT_VERSION}"
-        )));
+    let slot = |at: usize| bytes.get(at..at + SLOT_BYTES).unwrap_or_default();
+    let mut newest: Option<Head> = None;
+    for number in 0..2 {
+        let head = Head::decode(number, slot(number as usize * PAGE_BYTES))?;
+        newest = newest.into_iter().chain(head).max_by_key(|head| head.generation);
     }
-    let newest = slots().filter_map(Head::decode).max_by_key(|head| head.generation);
-    let head = newest.ok_or_else(|| ManifestError::damaged(0, "a valid commit slot", "none"))?;
+    let Some(head) = newest else {
+        Head::decode(1, slot(DRAFT_SLOT))?;
+        return Err(ManifestError::damaged(0, "a valid commit slot", "none"));
+    };
     if head.committed > bytes.len() as u64 {
         let expected = format!("{} committed bytes", head.committed);
         return Err(ManifestError::damaged(bytes.len(), expected, "the end of the file"));
     }
     Ok(head)
-}
-
-/// The version of an intact slot that is not of ours.
-fn other_version(slot: &[u8]) -> Option<u16> {
-    let (body, sum) = slot.split_last_chunk::<8>()?;
-    let mut input = body;
-    let ours = decode::array(&mut input)? == MAGIC;
-    let version = decode::u16(&mut input)?;
-    let intact = xxh3_64(body) == u64::from_le_bytes(*sum);
-    (ours && intact && version != FORMAT_VERSION).then_some(version)
 }
 
 /// Walks the frames of a manifest.
@@ -255,12 +286,17 @@ impl Fold<'_> {
     fn take(&mut self) -> Result<Option<Edit>, ManifestError> {
         let Some(found) = self.intact() else { return Ok(None) };
         let (number, sum, payload) = found;
-        let edit = Edit::decode(payload).map_err(|offset| {
-            let at = self.at + FRAME_HEADER + offset;
-            ManifestError::Unsupported(format!(
-                "edit {number} is intact, but its operation at byte {at} is none that manifest \
-                 version {FORMAT_VERSION} knows; a newer version wrote it"
-            ))
+        let edit = Edit::decode(payload).map_err(|error| {
+            let at = self.at + FRAME_HEADER + error.offset();
+            match error {
+                OpError::Unknown { what, .. } => ManifestError::Unsupported(format!(
+                    "edit {number} is intact, but at byte {at} has {what}, which manifest version \
+                     {FORMAT_VERSION} does not know; a newer build wrote it"
+                )),
+                OpError::Malformed { .. } => {
+                    ManifestError::damaged(at, "an operation", error.to_string())
+                }
+            }
         })?;
         self.at += FRAME_HEADER + payload.len();
         (self.chain, self.number) = (sum, Some(number));
@@ -275,7 +311,8 @@ impl Fold<'_> {
         let number = decode::u64(&mut fields)?;
         let sum = decode::u64(&mut input)?;
         let payload = decode::slice(&mut input, len)?;
-        let follows = self.number.is_none_or(|last| last.checked_add(1) == Some(number));
+        let follows = (1..=MAX_COUNT).contains(&number)
+            && self.number.is_none_or(|last| last.checked_add(1) == Some(number));
         (follows && frame_checksum(self.chain, header, payload) == sum)
             .then_some((number, sum, payload))
     }

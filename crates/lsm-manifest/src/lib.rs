@@ -22,11 +22,11 @@ mod file;
 mod table;
 mod version;
 
-pub use edit::{Edit, EditOp};
+pub use edit::{Edit, EditOp, OpError};
 pub use error::{EditError, ManifestError};
 pub use file::{
-    FIRST_FRAME, FORMAT_VERSION, Head, MAGIC, Recovered, SLOT_BYTES, frame, new_file, recover,
-    slot_offset,
+    FIRST_FRAME, FORMAT_VERSION, Head, MAGIC, PAGE_BYTES, Recovered, SLOT_BYTES, frame, new_file,
+    recover, slot_offset,
 };
 pub use table::{FENCE_BYTES, Span, TableMeta, fence};
 pub use version::{Run, Version};

@@ -5,6 +5,7 @@
 //! | raw bytes varint | lowest and highest sequence varint, varint
 //! | first fence: bytes | last fence: bytes
 //! | live range: start bytes, then end: 0, or 1 and bytes
+//! | properties to the end: tag varint, value bytes; none is written yet
 //! ```
 
 use lsm_types::{SeqNo, TableNo, TableUid, decode};
@@ -179,6 +180,36 @@ pub(crate) fn decode_span(input: &mut &[u8]) -> Option<Span> {
     let start = decode::bytes(input, lsm_types::MAX_KEY_BYTES)?.to_vec();
     let end = decode_bound(input, lsm_types::MAX_KEY_BYTES)?;
     Some(Span { start, end })
+}
+
+/// What follows a table's fields: room for what later versions know of a table.
+pub(crate) enum Properties {
+    /// Nothing that this version would have to know.
+    Known,
+    /// A property that a reader must know, by its tag.
+    Unknown(u64),
+    /// No list of properties.
+    Malformed,
+}
+
+impl Properties {
+    /// Properties from this tag on must be known. Durable.
+    const MUST_KNOW: u64 = 128;
+
+    pub(crate) fn check(mut input: &[u8]) -> Self {
+        let mut before = 0;
+        let mut unknown = None;
+        while !input.is_empty() {
+            let tag = decode::varint(&mut input).filter(|tag| *tag > before);
+            let value = decode::bytes(&mut input, usize::MAX);
+            let (Some(tag), Some(_)) = (tag, value) else { return Self::Malformed };
+            if tag >= Self::MUST_KNOW {
+                unknown = unknown.or(Some(tag));
+            }
+            before = tag;
+        }
+        unknown.map_or(Self::Known, Self::Unknown)
+    }
 }
 
 fn encode_bound(out: &mut Vec<u8>, bound: Option<&[u8]>) {

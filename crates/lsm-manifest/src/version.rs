@@ -19,7 +19,8 @@ impl Run {
     /// Bytes of the run's files.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
-        self.tables.iter().map(|table| table.file_bytes).sum()
+        // What a file says of itself may be anything.
+        self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.file_bytes))
     }
 }
 
@@ -37,6 +38,8 @@ impl Run {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     runs: BTreeMap<RunNo, Run>,
+    /// The run of each table.
+    homes: BTreeMap<TableNo, RunNo>,
     logs: BTreeMap<LogNo, SlotNo>,
     reserved_until: u64,
     last_seq: SeqNo,
@@ -44,8 +47,13 @@ pub struct Version {
 
 impl Default for Version {
     fn default() -> Self {
-        let (runs, logs) = (BTreeMap::new(), BTreeMap::new());
-        Self { runs, logs, reserved_until: 1, last_seq: SeqNo::ZERO }
+        Self {
+            runs: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            reserved_until: 1,
+            last_seq: SeqNo::ZERO,
+        }
     }
 }
 
@@ -85,10 +93,14 @@ impl Version {
     ///
     /// When the edit contradicts the version; nothing has changed then.
     pub fn apply(&self, edit: &Edit) -> Result<Self, EditError> {
-        let mut next = self.clone();
-        edit.ops.iter().try_for_each(|op| next.apply_op(op))?;
-        next.check()?;
-        Ok(next)
+        self.clone().fold(edit)
+    }
+
+    /// As [`apply`](Version::apply), for readers who need the version before no more.
+    pub(crate) fn fold(mut self, edit: &Edit) -> Result<Self, EditError> {
+        edit.ops.iter().try_for_each(|op| self.apply_op(op))?;
+        self.check()?;
+        Ok(self)
     }
 
     /// The edit that makes this version out of the empty one.
@@ -111,6 +123,7 @@ impl Version {
             EditOp::AddTable { run, level, table } => self.add_table(*run, *level, table)?,
             EditOp::RemoveTable(number) => {
                 let run = self.run_of(*number)?;
+                self.homes.remove(number);
                 if let Some(found) = self.runs.get_mut(&run) {
                     found.tables.retain(|table| table.number != *number);
                     if found.tables.is_empty() {
@@ -160,9 +173,7 @@ impl Version {
     }
 
     fn run_of(&self, number: TableNo) -> Result<RunNo, EditError> {
-        self.tables()
-            .find_map(|(run, table)| (table.number == number).then_some(run))
-            .ok_or(EditError::NoTable(number))
+        self.homes.get(&number).copied().ok_or(EditError::NoTable(number))
     }
 
     fn add_table(&mut self, run: RunNo, level: u8, table: &TableMeta) -> Result<(), EditError> {
@@ -178,6 +189,7 @@ impl Version {
         }
         let at = found.tables.partition_point(|other| other.start() < table.start());
         found.tables.insert(at, table.clone());
+        self.homes.insert(table.number, run);
         Ok(())
     }
 

@@ -111,6 +111,33 @@ impl RealDir {
         self.path.join(name.as_str())
     }
 
+    /// The directories above, nearest first, as far as they are of this file system and
+    /// may be read: whoever may not read one did not make what is in it.
+    fn directories_above(&self) -> Result<Vec<rustix::fd::OwnedFd>> {
+        let fail = |error| Error::new("open the directory above", &self.path, error);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut found: Vec<rustix::fd::OwnedFd> = Vec::new();
+        let mut below = rustix::fs::fstat(&self.handle).map_err(fail)?;
+        loop {
+            let opened = match found.last() {
+                Some(last) => rustix::fs::openat(last, "..", flags, Mode::empty()),
+                None => rustix::fs::openat(&self.handle, "..", flags, Mode::empty()),
+            };
+            let above = match opened {
+                Ok(above) => above,
+                Err(rustix::io::Errno::ACCESS) => return Ok(found),
+                Err(error) => return Err(fail(error)),
+            };
+            let stat = rustix::fs::fstat(&above).map_err(fail)?;
+            // Above the root is the root; above a mount is another file system.
+            if stat.st_dev != below.st_dev || stat.st_ino == below.st_ino {
+                return Ok(found);
+            }
+            found.push(above);
+            below = stat;
+        }
+    }
+
     fn open_at(&self, op: &'static str, name: &Name, flags: OFlags) -> Result<RealFile> {
         let path = self.full(name);
         // O_NONBLOCK keeps a FIFO in our place from holding us up; it means
@@ -197,13 +224,16 @@ impl Dir for RealDir {
 
     fn sync_parent(&self) -> Result<()> {
         let fail = |error| Error::new("sync the directory above", &self.path, error);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.handle, "..", flags, Mode::empty()) {
-            Ok(parent) => rustix::fs::fsync(&parent).map_err(fail),
-            // Whoever may not read the directory above did not make this one in it.
-            Err(rustix::io::Errno::ACCESS) => Ok(()),
-            Err(error) => Err(fail(error)),
+        for (level, above) in self.directories_above()?.iter().enumerate() {
+            match rustix::fs::fsync(above) {
+                Ok(()) => {}
+                // Far above, nothing of ours may be lost: a file system that is read-only,
+                // or knows no sync of directories, has taken none of our names.
+                Err(rustix::io::Errno::ROFS | rustix::io::Errno::INVAL) if level > 0 => break,
+                Err(error) => return Err(fail(error)),
+            }
         }
+        Ok(())
     }
 
     fn sync(&self) -> Result<()> {
@@ -297,6 +327,47 @@ mod tests {
         assert_eq!(dir.entries().unwrap().len(), 1);
         dir.remove(&name("x")).unwrap();
         assert!(dir.open(&name("x"), false).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn all_directories_above_are_synced_and_not_the_lowest_alone() {
+        use std::os::unix::fs::MetadataExt;
+
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a/b/c");
+        fs::create_dir_all(&path).unwrap();
+        let dir = RealFs.open_dir(&path, false).unwrap();
+        dir.sync_parent().unwrap();
+        let handle = StdFile::open(&path).unwrap();
+        let dir = RealDir { handle, path: path.clone() };
+        let found = dir.directories_above().unwrap();
+        let found = found.iter().map(|above| rustix::fs::fstat(above).unwrap().st_ino);
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        let expected: Vec<u64> = path.ancestors().skip(1).take(3).map(inode).collect();
+        assert_eq!(found.take(3).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn s55_files_belong_to_their_owner_alone_and_handles_close_on_exec() {
+        use std::os::unix::fs::MetadataExt;
+
+        let temp = tempfile::tempdir().unwrap();
+        let dir = RealFs.open_dir(temp.path(), false).unwrap();
+        let kept = [dir.create(&name("a")).unwrap(), dir.open(&name("a"), false).unwrap()];
+        assert_eq!(fs::metadata(temp.path().join("a")).unwrap().mode() & 0o7777, 0o600);
+        let mut seen = 0;
+        for entry in fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap()) {
+            let leads_here = |to: PathBuf| to.starts_with(temp.path());
+            if fs::read_link(entry.path()).is_ok_and(leads_here) {
+                let number = entry.file_name().into_string().unwrap();
+                let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+                let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+                let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+                assert!(flags & OFlags::CLOEXEC.bits() != 0, "handle {number}: {info}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, kept.len() + 1);
     }
 
     #[test]

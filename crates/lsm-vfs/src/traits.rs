@@ -114,7 +114,8 @@ pub trait Dir: Debug + Send + Sync {
     /// When it is missing or may not be removed.
     fn remove(&self, name: &Name) -> Result<()>;
 
-    /// Makes the directory's own name durable in the directory above it.
+    /// Makes the directory's own name durable in the directory above it, and the names of
+    /// those above, as far as a process that was killed may have made them.
     ///
     /// # Errors
     ///

@@ -77,22 +77,25 @@ fn a_file_where_the_directory_should_be() {
 
 #[test]
 fn s54_a_directory_of_another_format_version() {
-    let temp = tempfile::tempdir().unwrap();
-    store(temp.path());
-    let path = temp.path().join("MANIFEST");
-    let mut bytes = std::fs::read(&path).unwrap();
-    for slot in [0, 512] {
-        bytes[slot + 8] = 9;
-        let sum = xxhash_rust::xxh3::xxh3_64(&bytes[slot..slot + 504]);
-        bytes[slot + 504..slot + 512].copy_from_slice(&sum.to_le_bytes());
+    for (version, says) in [(9, "version 9, a newer build wrote it"), (0, "version 0, a draft")] {
+        let temp = tempfile::tempdir().unwrap();
+        store(temp.path());
+        let path = temp.path().join("MANIFEST");
+        let mut bytes = std::fs::read(&path).unwrap();
+        for slot in [0, 4096] {
+            bytes[slot + 8] = version;
+            let sum = xxhash_rust::xxh3::xxh3_64(&bytes[slot..slot + 504]);
+            bytes[slot + 504..slot + 512].copy_from_slice(&sum.to_le_bytes());
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let before = files(temp.path());
+        let error = open_error(temp.path());
+        assert_eq!(io_kind(&error), Some(ErrorKind::Unsupported));
+        let text = error.to_string();
+        assert!(text.contains(says) && text.contains("reads version 1"), "{text}");
+        assert!(text.contains("MANIFEST"), "{text}");
+        assert_eq!(files(temp.path()), before);
     }
-    std::fs::write(&path, bytes).unwrap();
-    let before = files(temp.path());
-    let error = open_error(temp.path());
-    assert_eq!(io_kind(&error), Some(ErrorKind::Unsupported));
-    let text = error.to_string();
-    assert!(text.contains("version 9") && text.contains("MANIFEST"), "{text}");
-    assert_eq!(files(temp.path()), before);
 }
 
 #[test]

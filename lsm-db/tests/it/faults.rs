@@ -224,6 +224,58 @@ fn s14_s15_what_is_flushed_after_a_failed_flush_and_a_reopening_survives() {
     }
 }
 
+/// The same for a store that is being made, and for a manifest that is written anew: after a
+/// failed sync of the directory its name may be lost, although all see it until the power fails.
+#[test]
+fn s15_what_is_flushed_after_a_failed_rename_of_the_manifest_and_a_reopening_survives() {
+    let config = || LsmConfig::new().compaction_trigger(usize::MAX);
+    let flush = |db: &Lsm, n: u64| {
+        db.put(format!("k{n:03}"), vec![b'v'; 200])?;
+        db.flush()
+    };
+    let renames = |disk: &SimDisk| disk.renames_to("MANIFEST").len();
+    let open = |disk: &SimDisk| Lsm::open_on(Arc::new(disk.clone()), DIR, config());
+    // The store right before the flush that writes the manifest anew; and no store at all.
+    let disk = SimDisk::new(1);
+    let db = open(&disk).unwrap();
+    let mut images = vec![SimDisk::new(2)];
+    let mut flushes = 0;
+    while renames(&disk) == 1 {
+        flushes += 1;
+        images.truncate(1);
+        images.push(disk.crash(disk.events(), Crash::Kill));
+        flush(&db, flushes).unwrap();
+    }
+    drop(db);
+    let mut failed = [0; 2];
+    for (which, after) in (0..2).flat_map(|which| (0..30).map(move |after| (which, after))) {
+        let disk = images[which].crash(images[which].events(), Crash::Kill);
+        let fault = Some(Fault { after, errno: EIO, sticky: false });
+        let before = renames(&disk);
+        // A failure of the last step of the renaming is the one that is looked for; opening
+        // what is there already takes many calls, none of which is.
+        disk.set_fault(fault.filter(|_| which == 0));
+        let outcome = open(&disk).and_then(|db| {
+            disk.set_fault(fault.filter(|_| which == 1));
+            let outcome = (0..3).try_for_each(|more| flush(&db, flushes + more));
+            db.close().and(outcome)
+        });
+        disk.set_fault(None);
+        failed[which] += u64::from(outcome.is_err() && renames(&disk) > before);
+        let why = format!("image {which}, call {after}, {outcome:?}");
+        let db = open(&disk).unwrap_or_else(|error| panic!("{why}: {error}"));
+        flush(&db, 999).unwrap();
+        let seen = contents(&db);
+        assert!(which == 0 || seen.len() as u64 >= flushes, "{why}");
+        for how in [Crash::LoseAll, Crash::BytesOnly, Crash::Random(after)] {
+            let image = disk.crash(disk.events(), how);
+            let db = open(&image).unwrap_or_else(|error| panic!("{why}, {how:?}: {error}"));
+            assert_eq!(contents(&db), seen, "{why}, {how:?}");
+        }
+    }
+    assert!(failed.iter().all(|failed| *failed > 0), "{failed:?}");
+}
+
 #[cfg(feature = "durability")]
 #[test]
 fn s13_s57_after_a_failed_sync_of_the_log_writes_are_refused_until_reopened() {

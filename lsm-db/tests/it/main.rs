@@ -2,6 +2,7 @@
 #![cfg(feature = "std")]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod at_rest;
 mod bad_input;
 mod behaviour;
 mod compaction;
@@ -14,6 +15,7 @@ mod kill;
 mod model;
 #[cfg(feature = "durability")]
 mod policy;
+mod process;
 mod ranges;
 mod reads;
 mod snapshots;

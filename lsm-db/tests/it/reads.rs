@@ -187,6 +187,35 @@ fn s31_a_missing_filter_changes_no_answer_and_the_next_merge_writes_one() {
     assert!(stats.background_bytes_written > stats.background_bytes_read);
 }
 
+#[cfg(feature = "bloom")]
+#[test]
+fn filters_of_small_runs_have_more_bits_and_those_of_the_lower_run_fewer() {
+    let disk = SimDisk::new(1);
+    let open = |config| Lsm::open_on(Arc::new(disk.clone()), DIR, config).unwrap();
+    let flush = |db: &Lsm, step: usize| {
+        (0..8_000).step_by(step).for_each(|n| db.put(format!("key-{n:06}"), "value").unwrap());
+        db.flush().unwrap();
+    };
+    // Bits of each filter, by the number of its table: a head of 64 bytes, a checksum of 8.
+    let filters = || -> Vec<u64> {
+        let files = disk.contents(Path::new(DIR)).into_iter();
+        let filters = files.filter(|(name, _)| name.ends_with(".bloom"));
+        filters.map(|(_, bytes)| (bytes.len() as u64 - 72) * 8).collect()
+    };
+    let db = open(config().compaction_trigger(4));
+    (0..4).for_each(|_| flush(&db, 4));
+    crate::eventually("a lower run", || db.stats().runs == 1 && db.stats().compactions > 0);
+    db.close().unwrap();
+    let lower: u64 = filters().iter().sum();
+    assert!((8 * 2_000..=9 * 2_000 + 256).contains(&lower), "{lower} bits for 2,000 keys");
+
+    let db = open(config());
+    flush(&db, 16);
+    let upper = filters().iter().sum::<u64>() - lower;
+    assert!((12 * 500..=20 * 500 + 256).contains(&upper), "{upper} bits for 500 keys");
+    assert!(lower + upper <= 10 * 2_500 + 512, "{lower} and {upper} bits");
+}
+
 #[cfg(feature = "lz4")]
 #[test]
 fn compressed_blocks_are_read_by_every_setting() {

@@ -13,7 +13,7 @@ use lsm_types::{MAX_FILE_NO, SlotNo, TableNo};
 use lsm_vfs::{File, Map};
 
 /// All first magics lie in so many bytes; that of the second commit slot of a manifest is the last.
-const PROBED: usize = lsm_manifest::SLOT_BYTES + lsm_manifest::MAGIC.len();
+const PROBED: usize = lsm_manifest::PAGE_BYTES + lsm_manifest::MAGIC.len();
 
 /// The name of a store's manifest.
 pub(super) const MANIFEST: &str = "MANIFEST";
@@ -112,7 +112,7 @@ impl Kind {
     }
 
     fn by_magic(bytes: &[u8]) -> Option<Self> {
-        let second_slot = bytes.get(lsm_manifest::SLOT_BYTES..).unwrap_or_default();
+        let second_slot = bytes.get(lsm_manifest::PAGE_BYTES..).unwrap_or_default();
         if bytes.starts_with(&lsm_sstable::MAGIC) || bytes.ends_with(&lsm_sstable::MAGIC) {
             Some(Self::Table)
         } else if bytes.starts_with(&lsm_bloom::MAGIC) {
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(of(b"LSMTABLE..."), Some(Kind::Table));
         assert_eq!(of(b"damaged...LSMTABLE"), Some(Kind::Table));
         assert_eq!(of(b"LSMBLOOM"), Some(Kind::Filter));
-        assert_eq!(of(&[&[0; 512][..], b"LSMMANIF"].concat()), Some(Kind::Manifest));
+        assert_eq!(of(&[&[0; 4096][..], b"LSMMANIF"].concat()), Some(Kind::Manifest));
         assert_eq!(of(b"LSMWALOG"), Some(Kind::Log));
         assert_eq!((of(b"else"), of(b"")), (None, None));
         assert_eq!(Kind::of_asked(Path::new("x.sst"), b"else"), Some(Kind::Table));
@@ -252,7 +252,7 @@ mod tests {
         for (bytes, kind) in [
             ([&b"LSMTABLE"[..], &zeros].concat(), Some(Kind::Table)),
             ([&zeros[..], b"LSMTABLE"].concat(), Some(Kind::Table)),
-            ([&zeros[..512], b"LSMMANIF", &zeros].concat(), Some(Kind::Manifest)),
+            ([&zeros[..4096], b"LSMMANIF", &zeros].concat(), Some(Kind::Manifest)),
             (b"LSMWALOG".to_vec(), Some(Kind::Log)),
             (zeros.to_vec(), None),
             (Vec::new(), None),

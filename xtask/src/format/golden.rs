@@ -3,10 +3,10 @@
 //! For each table of the set (`golden_set`) there are the table, its filter if it has one, and a
 //! listing of what it holds: a line for each entry, `key seq kind value`, keys and values in hex,
 //! `-` for an empty one, `xxh3:<16 digits>:<length>` for one of more than 256 bytes. Beside them
-//! stand logs (`golden_log`) and a whole store (`golden_store`).
+//! stand logs (`golden_log`) and whole stores (`golden_store`).
 //!
 //! A check writes the set again and compares bytes; and it reads the committed files and compares
-//! what they hold. Compressed blocks and the store are compared by what they hold alone.
+//! what they hold. Compressed blocks and the stores are compared by what they hold alone.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -77,7 +77,7 @@ pub(super) fn write(root: &Path, replace: bool) -> Vec<Finding> {
             _ => findings.extend(put(root, one).err()),
         }
     }
-    findings.extend(golden_store::write(root, replace).err());
+    findings.extend(golden_store::write(root, replace));
     findings
 }
 
@@ -122,12 +122,13 @@ pub(super) fn absent(file: &str, found: &str) -> Finding {
 /// Files in the directory that are none of the set.
 fn unknown(root: &Path, wanted: &[Wanted]) -> Vec<Finding> {
     let mut known: BTreeSet<String> = wanted.iter().map(|one| one.file.clone()).collect();
-    known.extend([README, golden_store::DIR].map(|name| format!("{DIR}/{name}")));
+    let names = golden_store::names().chain([README.to_owned()]);
+    known.extend(names.map(|name| format!("{DIR}/{name}")));
     let listed = fs::read_dir(root.join(DIR)).into_iter().flatten().flatten();
     let names = listed.map(|entry| format!("{DIR}/{}", entry.file_name().to_string_lossy()));
     let mut strays: Vec<String> = names.filter(|name| !known.contains(name)).collect();
     strays.sort();
-    let remedy = "remove it, or add it to xtask/src/format/golden_set.rs or golden_log.rs";
+    let remedy = "remove it, or add it to golden_set.rs, golden_log.rs or golden_lives.rs in xtask/src/format";
     strays
         .into_iter()
         .map(|file| Finding::new(file, 0, "golden files", "another", remedy))
@@ -156,9 +157,11 @@ fn wanted() -> Result<Vec<Wanted>, Finding> {
         let (file, bytes) = (format!("{name}.txt"), golden.listing.into_bytes());
         wanted.push(Wanted { file, bytes, listing: None });
     }
-    let listing = golden_store::listing().into_bytes();
-    let file = format!("{DIR}/{}.txt", golden_store::DIR);
-    wanted.push(Wanted { file, bytes: listing, listing: None });
+    wanted.extend(golden_store::listings().into_iter().map(|(file, listing)| Wanted {
+        file,
+        bytes: listing.into_bytes(),
+        listing: None,
+    }));
     Ok(wanted)
 }
 

@@ -1,8 +1,12 @@
-//! A whole store among the golden files: three runs with filters, as lsm-db closes it.
+//! Whole stores among the golden files: directories that every later build opens.
 //!
-//! Its ids are drawn at random, so it is held by what a scan gives, not by its bytes. The listing
-//! `store.txt` has a line for each row of the scan, `key value`, words as in the other listings. The
-//! manifest is not frozen: when its version changes, the store is written anew.
+//! How they came about is in `golden_lives`. Ids are drawn at random, so they are held by what they
+//! say, not by being written again: a directory that is there is never written anew. Beside each
+//! stand two listings: `<name>.txt` with a line `key value` for each row of a scan, and
+//! `<name>.manifest.txt` with what its manifest says (see `listing_of`).
+//!
+//! A check looks for damage, compares the listings, opens a copy, compares every get and the scans
+//! in both directions, writes on, opens it again, and compares again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,114 +14,77 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use lsm_db::{Lsm, LsmConfig};
+use lsm_db::Lsm;
+use lsm_manifest::{Recovered, Run, TableMeta, recover};
 
 use super::check;
+use super::file::MANIFEST;
 use super::golden::{self, word};
+use super::golden_lives::{LIVES, Life};
+use super::text::hex;
 use crate::Finding;
 
-/// Its directory, inside that of the golden files.
-pub(super) const DIR: &str = "store";
-const REMEDY: &str = "let this build read what earlier ones wrote. Only if the manifest's version \
-    was raised, which is not frozen: `cargo xtask format golden --replace`";
+/// What a store holds.
+pub(super) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// One step in the life of the store.
-enum Step {
-    Put(Vec<u8>, Vec<u8>),
-    Delete(Vec<u8>),
-    Flush,
-}
+const REMEDY: &str = "let this build read what earlier ones wrote: version 1 is frozen. Only where \
+    one was added, or before version 1 was released: `cargo xtask format golden --replace`";
 
-/// Its life: rows; then some of them anew and some deleted; then the ends of what a key can be.
-fn steps() -> Vec<Step> {
-    let key = |number: u32| format!("row-{number:04}").into_bytes();
-    let mut steps: Vec<Step> =
-        (0..200).map(|n| Step::Put(key(n), format!("first {n}").into_bytes())).collect();
-    steps.push(Step::Flush);
-    for number in 0..200 {
-        match number % 15 {
-            0 | 5 | 10 => steps.push(Step::Delete(key(number))),
-            3 | 9 => steps.push(Step::Put(key(number), format!("second {number}").into())),
-            _ => {}
+/// The rows of each store, by the name of the listing.
+pub(super) fn listings() -> Vec<(String, String)> {
+    let listing = |life: &Life| {
+        let mut out = String::new();
+        for (key, value) in (life.rows)() {
+            // A `String` takes everything that is written to it.
+            let _ = writeln!(out, "{} {}", word(&key), word(&value));
         }
-    }
-    steps.push(Step::Flush);
-    steps.push(Step::Put(Vec::new(), b"the empty key".to_vec()));
-    steps.push(Step::Put(b"no value".to_vec(), Vec::new()));
-    // Longer than a fence, and longer than a block.
-    steps.push(Step::Put(vec![b'k'; 300], vec![b'v'; 5_000]));
-    steps.push(Step::Delete(b"never there".to_vec()));
-    steps.push(Step::Put(vec![0xff; 4], vec![0]));
-    steps.push(Step::Flush);
-    steps
+        (format!("{}/{}.txt", golden::DIR, life.name), out)
+    };
+    LIVES.iter().map(listing).collect()
 }
 
-/// What a scan of it gives.
-fn rows() -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let mut rows = BTreeMap::new();
-    for step in steps() {
-        match step {
-            Step::Put(key, value) => drop(rows.insert(key, value)),
-            Step::Delete(key) => drop(rows.remove(&key)),
-            Step::Flush => {}
-        }
-    }
-    rows
+/// The names, inside the directory of the golden files, that belong to stores.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    LIVES.iter().flat_map(|life| [life.name.to_owned(), format!("{}.manifest.txt", life.name)])
 }
 
-pub(super) fn listing() -> String {
-    let mut out = String::new();
-    for (key, value) in rows() {
-        // A `String` takes everything that is written to it.
-        let _ = writeln!(out, "{} {}", word(&key), word(&value));
-    }
-    out
+fn finding(file: &str, expected: &str, found: impl ToString) -> Finding {
+    Finding::new(file, 0, expected, found.to_string(), REMEDY)
 }
 
-fn file() -> String {
-    format!("{}/{DIR}", golden::DIR)
+fn place(life: &Life) -> String {
+    format!("{}/{}", golden::DIR, life.name)
 }
 
-fn finding(expected: &str, found: impl ToString) -> Finding {
-    Finding::new(file(), 0, expected, found.to_string(), REMEDY)
+/// Writes the stores that are not there; with `replace`, also those that are not as they should be.
+pub(super) fn write(root: &Path, replace: bool) -> Vec<Finding> {
+    LIVES.iter().filter_map(|life| write_one(root, life, replace).err()).collect()
 }
 
-/// Writes the store if it is not there; with `replace`, also if it is not as it should be.
-pub(super) fn write(root: &Path, replace: bool) -> Result<(), Finding> {
-    let dir = root.join(file());
+fn write_one(root: &Path, life: &Life, replace: bool) -> Result<(), Finding> {
+    let (file, dir) = (place(life), root.join(place(life)));
     if dir.exists() {
-        match check(root).into_iter().next() {
+        match check_one(root, life).into_iter().next() {
             None => return Ok(()),
             Some(finding) if !replace => return Err(finding),
             Some(_) => {}
         }
     }
-    let unwritable = |error: io::Error| finding("a directory that can be written", error);
+    let unwritable = |error: io::Error| finding(&file, "a directory that can be written", error);
     // Made elsewhere: what is in its place is whole or not there.
     let temp = tempfile::tempdir().map_err(unwritable)?;
-    let made = temp.path().join(DIR);
-    make(&made).map_err(|error| finding("a store that can be written", error))?;
+    let made = temp.path().join(life.name);
+    (life.make)(&made).map_err(|error| finding(&file, "a store that can be written", error))?;
     if dir.exists() {
         fs::remove_dir_all(&dir).map_err(unwritable)?;
     }
-    copy(&made, &dir).map_err(unwritable)
+    copy(&made, &dir).map_err(unwritable)?;
+    let listing = listing_of(&dir).map_err(|error| finding(&file, "a manifest", error))?;
+    fs::write(root.join(format!("{file}.manifest.txt")), listing).map_err(unwritable)
 }
 
-fn make(dir: &Path) -> lsm_db::Result<()> {
-    // It never merges, so that there are three runs.
-    let config = LsmConfig::new().compaction_trigger(usize::MAX);
-    let store = Lsm::open_with(dir, config)?;
-    for step in steps() {
-        match step {
-            Step::Put(key, value) => store.put(key, value)?,
-            Step::Delete(key) => store.delete(key)?,
-            Step::Flush => store.flush()?,
-        }
-    }
-    store.close()
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies the files of a store, which have no directories among them.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -127,41 +94,119 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is not as it should be: its files one by one, and what a scan gives.
+/// What is not as it should be.
 pub(super) fn check(root: &Path) -> Vec<Finding> {
-    let dir = root.join(file());
+    LIVES.iter().flat_map(|life| check_one(root, life)).collect()
+}
+
+fn check_one(root: &Path, life: &Life) -> Vec<Finding> {
+    let (file, dir) = (place(life), root.join(place(life)));
     let report = match check::check(std::slice::from_ref(&dir)) {
         Ok(report) => report,
-        Err(check::NoSuchPath(why)) => return vec![golden::absent(&file(), &why)],
+        Err(check::NoSuchPath(why)) => return vec![golden::absent(&file, &why)],
     };
     let mut findings = Vec::new();
     for fault in report.problems() {
         let name = fault.file.strip_prefix(root).unwrap_or(&fault.file);
         let found = format!("{}: {}", name.display(), fault.found);
-        findings.push(finding(&fault.expected, found));
+        findings.push(finding(&file, &fault.expected, found));
     }
-    match scan(&dir) {
-        Ok(found) if found == rows() => {}
-        Ok(found) => {
-            let same = found.iter().zip(&rows()).take_while(|(a, b)| a == b).count();
-            let expected = "the rows of its listing, in a scan";
-            findings.push(finding(expected, format!("another row number {}", same + 1)));
-        }
-        Err(error) => findings.push(finding("a store that opens", error)),
+    let listing = fs::read_to_string(root.join(format!("{file}.manifest.txt")));
+    if listing.ok() != listing_of(&dir).ok() {
+        let found = "another version, or no listing";
+        findings.push(finding(&file, "a manifest as its listing says", found));
+    }
+    if let Err(error) = live_on(&dir, (life.rows)()) {
+        findings.push(finding(&file, "a store that opens, holds its rows and lives on", error));
     }
     findings
 }
 
-/// What a scan of a copy gives: a store that is opened writes to its directory.
-fn scan(dir: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, String> {
+/// Opens a copy, compares, writes on, and compares again.
+fn live_on(dir: &Path, mut rows: Rows) -> Result<(), String> {
     let temp = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let copied = temp.path().join(DIR);
+    let copied = temp.path().join("store");
     copy(dir, &copied).map_err(|error| error.to_string())?;
-    let scan = || -> lsm_db::Result<_> {
-        let store = Lsm::open(&copied)?;
-        let rows = store.scan(..)?.collect();
-        store.close()?;
-        Ok(rows)
+    let open = || Lsm::open(&copied).map_err(|error| error.to_string());
+    let store = open()?;
+    compare(&store, &rows)?;
+    let write = || {
+        store.put("written on", "by a later build")?;
+        if let Some(first) = rows.keys().next() {
+            store.delete(first)?;
+        }
+        store.flush()?;
+        store.put("not flushed", "")
     };
-    scan().map_err(|error| error.to_string())
+    write().map_err(|error| error.to_string())?;
+    rows.pop_first();
+    rows.insert(b"written on".to_vec(), b"by a later build".to_vec());
+    rows.insert(b"not flushed".to_vec(), Vec::new());
+    compare(&store, &rows)?;
+    store.close().map_err(|error| error.to_string())?;
+    compare(&open()?, &rows)
+}
+
+/// Every row by a get, the keys between them, and scans in both directions.
+fn compare(store: &Lsm, rows: &Rows) -> Result<(), String> {
+    let read = || -> lsm_db::Result<Option<String>> {
+        for (key, value) in rows {
+            if store.get(key)?.as_ref() != Some(value) {
+                return Ok(Some(format!("another value of {}", word(key))));
+            }
+            let behind = [key.as_slice(), &[0]].concat();
+            if !rows.contains_key(&behind) && store.contains_key(&behind)? {
+                return Ok(Some(format!("a value of {}", word(&behind))));
+            }
+        }
+        let forward: Rows = store.scan(..)?.collect();
+        let backward: Rows = store.scan(..)?.rev().collect();
+        let scans = [("a", forward), ("a reverse", backward)];
+        let other = scans.iter().find(|(_, found)| found != rows).map(|(which, found)| {
+            let same = found.iter().zip(rows).take_while(|(a, b)| a == b).count();
+            format!("another row number {} in {which} scan", same + 1)
+        });
+        Ok(other)
+    };
+    match read() {
+        Ok(None) => Ok(()),
+        Ok(Some(found)) => Err(found),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What the manifest of a directory says, as docs/reader_manifest.py prints it.
+fn listing_of(dir: &Path) -> Result<String, String> {
+    let bytes = fs::read(dir.join(MANIFEST)).map_err(|error| error.to_string())?;
+    let recovered = recover(&bytes).map_err(|error| error.to_string())?;
+    let Recovered { version, head, slot_committed, last_edit, torn_bytes, .. } = &recovered;
+    let mut out = String::new();
+    // A `String` takes everything that is written to it.
+    let _ = writeln!(out, "store {}", hex(&head.store.0));
+    let _ = writeln!(out, "slot {} {slot_committed}", head.generation);
+    let _ = writeln!(out, "edits {last_edit} {}", head.committed);
+    let _ = writeln!(out, "torn {torn_bytes}");
+    let _ = writeln!(out, "reserved {}", version.reserved_until());
+    let _ = writeln!(out, "last {}", version.last_seq());
+    for (number, Run { level, tables }) in version.runs() {
+        let _ = writeln!(out, "run {number} {level}");
+        tables.iter().for_each(|table| list_table(&mut out, table));
+    }
+    for (log, slot) in version.logs() {
+        let _ = writeln!(out, "log {log} {slot}");
+    }
+    Ok(out)
+}
+
+fn list_table(out: &mut String, table: &TableMeta) {
+    let TableMeta { number, uid, file_bytes, entries, tombstones, raw_bytes, .. } = table;
+    let (lowest, highest) = (table.lowest_seq, table.highest_seq);
+    let keys = [&table.first, &table.last, &table.live.start].map(|key| word(key)).join(" ");
+    let end = table.live.end.as_ref().map_or_else(|| "end".to_owned(), |end| word(end));
+    let _ = writeln!(
+        out,
+        "table {number} {} {file_bytes} {entries} {tombstones} {raw_bytes} {lowest} {highest} \
+         {keys} {end}",
+        hex(&uid.0)
+    );
 }

@@ -20,7 +20,7 @@ struct Page {
     deciding: &'static [&'static str],
 }
 
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
     Page {
         page: "docs/SSTABLE_FORMAT.md",
         deciding: &[
@@ -46,6 +46,15 @@ const PAGES: [Page; 2] = [
             "crates/lsm-wal/src/recover.rs",
             "crates/lsm-wal/src/left_over.rs",
             "crates/lsm-types/src/batch.rs",
+        ],
+    },
+    Page {
+        page: "docs/MANIFEST_FORMAT.md",
+        deciding: &[
+            "crates/lsm-manifest/src/file.rs",
+            "crates/lsm-manifest/src/edit.rs",
+            "crates/lsm-manifest/src/table.rs",
+            "crates/lsm-manifest/src/version.rs",
         ],
     },
 ];

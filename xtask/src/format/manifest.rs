@@ -1,13 +1,13 @@
 //! A manifest: its two commit slots, its frames, and what a check of it says.
 //!
 //! Slots and frames are taken apart here for looking at; what counts, `lsm_manifest::recover` says.
-//! Whether a slot or a frame is intact is found out by making it again from what it says.
+//! Whether a slot is intact is found out by making it again from what it says.
 
 use std::path::Path;
 
 use lsm_manifest::{
-    Edit, FIRST_FRAME, FORMAT_VERSION, Head, MAGIC, ManifestError, Recovered, SLOT_BYTES, frame,
-    recover,
+    Edit, FIRST_FRAME, FORMAT_VERSION, Head, MAGIC, ManifestError, PAGE_BYTES, Recovered,
+    SLOT_BYTES, recover,
 };
 use lsm_types::{StoreId, decode};
 use xxhash_rust::xxh3::xxh3_64;
@@ -35,7 +35,7 @@ pub(super) struct Frame {
 
 pub(super) fn slots(bytes: &[u8]) -> [Slot; 2] {
     [0, 1].map(|number| {
-        let slot = bytes.get(number * SLOT_BYTES..(number + 1) * SLOT_BYTES);
+        let slot = bytes.get(number * PAGE_BYTES..number * PAGE_BYTES + SLOT_BYTES);
         match slot {
             Some(slot) if slot.iter().all(|byte| *byte == 0) => Slot::Empty,
             Some(slot) => head(slot).map_or(Slot::Broken, Slot::Intact),
@@ -74,14 +74,15 @@ pub(super) fn frames(bytes: &[u8], store: StoreId, last: u64) -> Vec<Frame> {
 
 /// The frame at the front of `rest`, behind one whose checksum is `chain`, and its own checksum.
 fn frame_at(rest: &[u8], chain: u64) -> Option<(Frame, u64)> {
-    let mut input = rest;
-    let len = decode::u32(&mut input)? as usize;
-    let number = decode::u64(&mut input)?;
-    let _sum = decode::u64(&mut input)?;
-    let edit = Edit::decode(decode::slice(&mut input, len)?).ok()?;
-    let (made, sum) = frame(chain, number, &edit);
-    let intact = rest.starts_with(&made);
-    intact.then_some((Frame { offset: 0, len: made.len() as u64, number, edit }, sum))
+    let (header, mut input) = rest.split_at_checked(12)?;
+    let mut fields = header;
+    let len = decode::u32(&mut fields)? as usize;
+    let number = decode::u64(&mut fields)?;
+    let sum = decode::u64(&mut input)?;
+    let payload = decode::slice(&mut input, len)?;
+    let intact = sum == xxh3_64(&[&chain.to_le_bytes(), header, payload].concat());
+    let edit = Edit::decode(payload).ok().filter(|_| intact)?;
+    Some((Frame { offset: 0, len: 20 + len as u64, number, edit }, sum))
 }
 
 /// Checks a manifest; gives what it says if it can be read.
@@ -115,13 +116,14 @@ pub(super) fn check(path: &Path, bytes: &[u8]) -> (Checked, Vec<Fault>, Option<R
     (checked, faults, Some(recovered))
 }
 
-/// Behind the slots there are zeros up to the first frame.
+/// Behind each slot there are zeros to the end of its page.
 fn unused_space(path: &Path, bytes: &[u8]) -> Option<Fault> {
-    let start = 2 * SLOT_BYTES;
-    let space = bytes.get(start..FIRST_FRAME)?;
-    let at = space.iter().position(|byte| *byte != 0)?;
-    let expected = format!("zeros up to byte {FIRST_FRAME}");
-    let fault = Fault::new(path, Class::Damaged, (start + at) as u64, expected, "other bytes");
+    let pages = bytes.get(..FIRST_FRAME)?;
+    let unused = |at: &usize| at % PAGE_BYTES >= SLOT_BYTES;
+    let spoilt = |at: &usize| pages.get(*at).is_some_and(|byte| *byte != 0);
+    let at = (0..FIRST_FRAME).filter(unused).find(spoilt)?;
+    let expected = "zeros between a slot and the end of its page";
+    let fault = Fault::new(path, Class::Damaged, at as u64, expected, "other bytes");
     Some(fault.because("none: these bytes are not used"))
 }
 

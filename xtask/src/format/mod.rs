@@ -4,7 +4,8 @@
 //!    `table`, `filter`, `manifest` and `log` look into one file each, `store` holds files against
 //!    their manifest, `print` words it;
 //! 2. `dump` - what a file says, with `dump_table` and `dump_store`;
-//! 3. `golden` - files of each frozen version, with `golden_set`, `golden_log` and `golden_store`;
+//! 3. `golden` - files of each frozen version, with `golden_set`, `golden_log`, `golden_store` and
+//!    `golden_lives`;
 //! 4. `hash` - the line that binds the page of a format to the code;
 //! 5. `reader` - the reader in Python against the golden files.
 //!
@@ -18,6 +19,7 @@ mod fault;
 mod file;
 mod filter;
 mod golden;
+mod golden_lives;
 mod golden_log;
 mod golden_set;
 mod golden_store;
@@ -71,7 +73,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "check")]
         replace: bool,
     },
-    /// Let docs/reader.py list the golden tables and logs, and compare.
+    /// Let docs/reader.py list the golden tables, logs and manifests, and compare.
     Reader,
     /// Write the hash of the code that decides the bytes to the page of each frozen format.
     Hash {

@@ -1,16 +1,18 @@
-//! The proof of the pages: `docs/reader.py`, which was written from docs/SSTABLE_FORMAT.md and
-//! docs/WAL_FORMAT.md alone, lists of the golden tables and logs what their listings say.
+//! The proof of the pages: `docs/reader.py`, which was written from docs/SSTABLE_FORMAT.md,
+//! docs/WAL_FORMAT.md and docs/MANIFEST_FORMAT.md alone, lists of the golden tables, logs and
+//! manifests what their listings say.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::file::MANIFEST;
 use super::golden::DIR;
 use crate::{Finding, Result, files};
 
 const READER: &str = "docs/reader.py";
 
-/// Every golden table or log that the reader in Python lists in another way, or does not read.
+/// Every golden table, log or manifest that the reader in Python lists in another way, or does not read.
 pub(super) fn check(root: &Path) -> Vec<Finding> {
     let tables = match tables(root) {
         Ok(tables) if tables.is_empty() => {
@@ -32,6 +34,8 @@ fn tables(root: &Path) -> Result<Vec<PathBuf>> {
         let path = entry.map_err(unreadable)?.path();
         if path.extension().is_some_and(|extension| extension == "sst" || extension == "log") {
             tables.push(path);
+        } else if path.join(MANIFEST).is_file() {
+            tables.push(path.join(MANIFEST));
         }
     }
     tables.sort();
@@ -39,8 +43,11 @@ fn tables(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn compare(root: &Path, table: &Path) -> Result<()> {
-    let file = format!("{DIR}/{}", table.file_name().unwrap_or_default().display());
-    let name = format!("{DIR}/{}", table.file_stem().unwrap_or_default().display());
+    let file = table.strip_prefix(root).unwrap_or(table).display().to_string();
+    let name = match file.strip_suffix(MANIFEST) {
+        Some(store) => format!("{}.manifest", store.trim_end_matches('/')),
+        None => format!("{DIR}/{}", table.file_stem().unwrap_or_default().display()),
+    };
     let listing = files::read(root, &format!("{name}.txt"))?;
     let mut command = Command::new("python3");
     command.arg(root.join(READER)).arg(table);

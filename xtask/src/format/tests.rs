@@ -307,11 +307,11 @@ fn a_lost_or_damaged_manifest_is_a_problem_and_files_are_still_looked_into() {
     assert_eq!((&found[0].file, report.files.len()), (&manifest, 4));
 
     fs::write(&manifest, &bytes).unwrap();
-    spoil(&manifest, 4096 + 21);
+    spoil(&manifest, 8192 + 21);
     let report = check(dir.path());
     let found: Vec<_> = report.problems().collect();
     assert_eq!((found.len(), found[0].class), (1, Class::Damaged), "{found:?}");
-    assert_eq!((found[0].offset, report.files.len()), (Some(4096), 5));
+    assert_eq!((found[0].offset, report.files.len()), (Some(8192), 5));
 
     fs::write(&manifest, [&bytes[..], b"torn"].concat()).unwrap();
     let torn = notes(dir.path());

@@ -1,7 +1,8 @@
 //! lsm-db, this repository: `put`, `get_pinned`, `delete`, `write`, `scan`, `range`, `flush`, `close`.
 //!
 //! Whether writes are logged and synced is decided when it is compiled (its feature `durability`), and
-//! so is the filter (its feature `bloom`, on here under both settings).
+//! so is the filter (its feature `bloom`, on here under both settings). Built with the feature `lz4`
+//! it compresses its blocks, under both settings too.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -18,15 +19,15 @@ pub(crate) struct Ours(Lsm);
 impl Engine for Ours {
     fn open(dir: &Path, options: Options) -> Result<Self> {
         ensure!(options.durable == cfg!(feature = "durable"), "this is the other build of lsm-db");
-        Ok(Self(match options.settings {
-            Settings::Defaults => Lsm::open(dir)?,
-            Settings::Equal => Lsm::open_with(
-                dir,
-                LsmConfig::new()
-                    .memtable_capacity(WRITE_BUFFER_BYTES)
-                    .block_cache_capacity(CACHE_BYTES),
-            )?,
-        }))
+        let config = match options.settings {
+            Settings::Defaults => LsmConfig::new(),
+            Settings::Equal => LsmConfig::new()
+                .memtable_capacity(WRITE_BUFFER_BYTES)
+                .block_cache_capacity(CACHE_BYTES),
+        };
+        #[cfg(feature = "lz4")]
+        let config = config.compression(lsm_db::Compression::Lz4);
+        Ok(Self(Lsm::open_with(dir, config)?))
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
