@@ -122,6 +122,8 @@ pub enum Reason {
     Credit,
     /// Tombstones that hide nothing take up a table.
     Tombstones,
+    /// Somebody asked for it.
+    Asked,
 }
 
 impl std::fmt::Display for Reason {
@@ -133,6 +135,7 @@ impl std::fmt::Display for Reason {
             Self::Settle => "settle",
             Self::Credit => "credit",
             Self::Tombstones => "tombstones",
+            Self::Asked => "asked",
         })
     }
 }

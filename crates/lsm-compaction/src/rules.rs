@@ -179,7 +179,11 @@ fn settle(shape: &Shape<'_>, segment: &Range<usize>, trigger: usize) -> Option<R
 
 /// Of all stretches of so many neighbours the one with the fewest bytes, the newest of
 /// equal ones.
-fn cheapest(shape: &Shape<'_>, segment: &Range<usize>, count: usize) -> Option<Range<usize>> {
+pub(crate) fn cheapest(
+    shape: &Shape<'_>,
+    segment: &Range<usize>,
+    count: usize,
+) -> Option<Range<usize>> {
     if count < 2 || count > segment.len() {
         return None;
     }
