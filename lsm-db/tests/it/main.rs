@@ -2,6 +2,7 @@
 #![cfg(feature = "std")]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod asked;
 mod bad_input;
 mod behaviour;
 mod compaction;
