@@ -6,6 +6,8 @@
 //! second and the median one, the longest puts, how long writers were slowed down and
 //! stopped, what was written for a byte put (with the flush and with merges until
 //! nothing is due), and the memory that is not a mapped file's.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -117,10 +119,10 @@ fn run(seconds: u64, order: Order, threads: u64) -> Result<()> {
             .collect();
         let watched = watch(&found, seconds);
         stop.store(true, Relaxed);
-        let ends = writers.into_iter().map(|writer| writer.join());
-        let outcome: Result<()> =
-            ends.map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
-        outcome.map(|()| watched)
+        for writer in writers {
+            writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        Ok::<_, Error>(watched)
     })?;
     let puts = found.puts.load(Relaxed);
     let raw = puts * (KEY_BYTES + VALUE_BYTES) as u64;
