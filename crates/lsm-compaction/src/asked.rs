@@ -16,6 +16,7 @@
 //! narrower one that was given up leaves runs with fewer keys, which is what it was for.
 
 use std::ops::Range;
+use std::slice::from_ref;
 
 use lsm_manifest::{FENCE_BYTES, Run, Span, TableMeta, Version, fence};
 use lsm_types::{RunNo, TableNo};
@@ -99,7 +100,8 @@ impl Policy {
             check_free(&[upper], busy)?;
             let cuts = [Some(&span.start), span.end.as_ref()].into_iter().flatten();
             let cuts = cuts.filter(|cut| !cut.is_empty()).cloned().collect();
-            Some(Plan { cuts, ..rewrite(self, &inputs_of(&[], upper, false), table) })
+            let inputs = inputs_of(&[], upper, false);
+            rewrite(self, &inputs, from_ref(table)).map(|plan| Plan { cuts, ..plan })
         } else {
             let inputs = Inputs {
                 cursor: &span.start,
@@ -126,8 +128,8 @@ fn cleaned(
         return Ok(None);
     };
     check_free(&[oldest], busy)?;
-    let plan = rewrite(policy, &inputs_of(&[], oldest, true), table);
-    Ok(Some(Plan { reason: Reason::Asked, ..plan }))
+    let plan = rewrite(policy, &inputs_of(&[], oldest, true), from_ref(table));
+    Ok(plan.map(|plan| Plan { reason: Reason::Asked, ..plan }))
 }
 
 /// Neighbours become one run, because there are too many for one merge.

@@ -139,7 +139,7 @@ impl Policy {
             is_bottom: base.number == oldest,
         };
         let mut plan = match choice.only.and_then(|at| base.run.tables.get(at)) {
-            Some(table) => rewrite(self, &inputs, table),
+            Some(tables) => rewrite(self, &inputs, tables)?,
             None => slice_of(self, &inputs, version)?,
         };
         plan.reason = choice.reason;
@@ -185,19 +185,21 @@ fn holds_from(table: &TableMeta, end: &[u8]) -> bool {
     table.last.as_slice() >= end && table.live.end.as_deref().is_none_or(|live| live > end)
 }
 
-/// One table of the base run is written anew.
-pub(crate) fn rewrite(policy: &Policy, inputs: &Inputs<'_>, table: &TableMeta) -> Plan {
+/// Neighbouring tables of the base run are written anew, as one if they are not too long.
+pub(crate) fn rewrite(policy: &Policy, inputs: &Inputs<'_>, tables: &[TableMeta]) -> Option<Plan> {
     let (run, base) = inputs.base;
-    let item = Item { run, is_base: true, table };
-    let level = if base.tables.len() > 1 { base.level } else { u8::from(inputs.is_bottom) };
-    Plan {
-        level,
-        span: table.live.clone(),
-        inputs: vec![input(&item, None)],
-        table_bytes: policy.table_bytes.max(table.file_bytes),
-        narrowed: table.live.end.iter().cloned().collect(),
+    let (first, last) = (tables.first()?, tables.last()?);
+    let items = tables.iter().map(|table| Item { run, is_base: true, table });
+    let is_part = base.tables.len() > tables.len();
+    let bytes = tables.iter().map(|table| table.file_bytes).sum::<u64>();
+    Some(Plan {
+        level: if is_part { base.level } else { u8::from(inputs.is_bottom) },
+        span: Span { start: first.live.start.clone(), end: last.live.end.clone() },
+        inputs: items.map(|item| input(&item, None)).collect(),
+        table_bytes: policy.table_bytes.max(bytes),
+        narrowed: last.live.end.iter().cloned().collect(),
         ..empty(inputs)
-    }
+    })
 }
 
 pub(crate) fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<Plan> {
