@@ -374,6 +374,93 @@ impl Lsm {
         self.engine.flush().map_err(Error::engine)
     }
 
+    /// Flushes, and merges everything that is there: afterwards each key is stored once,
+    /// and nothing is left of what was deleted. It works whatever the
+    /// [`compaction_trigger`](LsmConfig::compaction_trigger), and blocks until it is
+    /// done. Others can read and write meanwhile; what they write is left alone.
+    ///
+    /// It is done piece by piece, and [`stats`](Lsm::stats) tells how far it is. A store
+    /// that is never compacted this way loses nothing by it: merges in the background keep
+    /// its shape.
+    ///
+    /// # Errors
+    ///
+    /// The failure of a flush or merge, or [`Corruption`](crate::Error::Corruption) when
+    /// a table is damaged. What was merged until then stays merged.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// for n in 0..1000_u32 {
+    ///     db.put(n.to_be_bytes(), "v")?;
+    /// }
+    /// db.flush()?;
+    /// for n in 1..1000_u32 {
+    ///     db.delete(n.to_be_bytes())?;
+    /// }
+    /// db.compact()?;
+    /// assert_eq!(db.stats().entries, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compact(&self) -> Result<()> {
+        self.engine.compact().map_err(Error::engine)
+    }
+
+    /// The same for the keys in `range` alone. The rest is left as it is, but for files
+    /// that hold keys of both.
+    ///
+    /// # Errors
+    ///
+    /// As [`compact`](Lsm::compact).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// db.put("a/1", "old")?;
+    /// db.put("b/1", "kept")?;
+    /// db.flush()?;
+    /// db.delete("a/1")?;
+    /// db.compact_range(b"a/".to_vec()..b"a0".to_vec())?;
+    /// assert_eq!(db.stats().entries, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compact_range<R>(&self, range: R) -> Result<()>
+    where
+        R: RangeBounds<Vec<u8>>,
+    {
+        self.engine.compact_range(&ScanRange::new(&range)).map_err(Error::engine)
+    }
+
+    /// Waits until nothing is left to do in the background: no full buffer waits for its
+    /// flush, no merge is due that bytes written since open pay for, every block was
+    /// verified, and files that nobody needs are removed. While others keep writing, that
+    /// may take as long as they do.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong in the background: the failure of a flush or merge, or damage.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// for round in 0..8 {
+    ///     db.put("k", [round; 100])?;
+    ///     db.flush()?;
+    /// }
+    /// db.wait_idle()?;
+    /// assert!(db.stats().runs <= 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_idle(&self) -> Result<()> {
+        self.engine.wait_idle().map_err(Error::engine)
+    }
+
     /// Makes everything durable that was written before the call, by syncing the log.
     /// Under [`SyncPolicy::Always`](crate::SyncPolicy::Always) it is so already.
     ///

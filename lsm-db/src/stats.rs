@@ -37,6 +37,12 @@ pub struct Stats {
     pub background_bytes_written: u64,
     /// Bytes of files that merges read since open.
     pub background_bytes_read: u64,
+    /// Bytes of files that were merged for the calls of
+    /// [`compact`](crate::Lsm::compact) and [`compact_range`](crate::Lsm::compact_range)
+    /// that wait now.
+    pub compact_bytes_done: u64,
+    /// Bytes of files that are still to be merged for them, roughly; 0 when none waits.
+    pub compact_bytes_left: u64,
     /// How often a filter let a key pass that was there, since open (feature `bloom`).
     pub filter_true_positives: u64,
     /// How often a filter let a key pass that was not there, since open.
@@ -116,6 +122,8 @@ impl Stats {
             cache_misses: found.cache_misses,
             background_bytes_written: found.background_bytes_written,
             background_bytes_read: found.background_bytes_read,
+            compact_bytes_done: found.asked_bytes_done,
+            compact_bytes_left: found.asked_bytes_left,
             filter_true_positives: found.filters.true_positives,
             filter_false_positives: found.filters.false_positives,
             filter_negatives: found.filters.negatives,

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// Print keys and values in the order of the keys, a tab between the two
     Scan(ScanArgs),
+    /// Merge all that the store holds, or the keys within bounds, and give back their space
+    Compact(CompactArgs),
     /// Print what the store holds and did: runs, tables, levels, bytes, entries, tombstones
     Stats(StatsArgs),
 }
@@ -149,6 +151,27 @@ pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) notation: NotationArgs,
 }
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = COMPACT_HELP)]
+pub(crate) struct CompactArgs {
+    /// The directory of the store
+    pub(crate) dir: PathBuf,
+    /// Only keys from this one on
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    pub(crate) from: Option<OsString>,
+    /// Only keys before this one
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    pub(crate) to: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) notation: NotationArgs,
+}
+
+const COMPACT_HELP: &str = "\
+Afterwards each key is stored once, and nothing is left of what was deleted. It is done
+piece by piece: what was merged before an interruption stays merged. It needs room for a
+piece, about 100 MB. A store does not need it: it is merged in the background while a
+program has it open.";
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct StatsArgs {

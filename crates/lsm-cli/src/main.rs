@@ -1,4 +1,5 @@
-//! `lsm`: the store on the command line. Load, get, explain, put, delete, scan, stats.
+//! `lsm`: the store on the command line. Load, get, explain, put, delete, scan,
+//! compact, stats.
 //!
 //! 1. The arguments are read; a wrong call ends here, with 2.
 //! 2. One command runs. It writes what it found to standard output and gives back what

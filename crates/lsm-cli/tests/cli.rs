@@ -303,6 +303,24 @@ fn stats_for_people_and_as_json() {
 }
 
 #[test]
+fn compact_leaves_each_key_once() {
+    let desk = Desk::with_store("a\t1\nb\t2\n");
+    for (key, value) in [("a", "3"), ("c", "4")] {
+        desk.run(&["put", "s", key, value]).is(0);
+    }
+    desk.run(&["delete", "s", "b"]).is(0);
+    let out = desk.run(&["compact", "s", "--from", "x", "--to", "y"]).is(0).out;
+    assert!(out.starts_with("compacted s: ") && out.ends_with(" after\n"), "{out}");
+    desk.run(&["compact", "s"]).is(0);
+    let stats = desk.run(&["stats", "s", "--json"]).is(0).out;
+    assert!(stats.contains("\"runs\":1,\"tables\":1,"), "{stats}");
+    assert!(stats.contains("\"entries\":2,\"tombstones\":0,"), "{stats}");
+    desk.run(&["scan", "s"]).is(0).prints("a\t3\nc\t4\n");
+    desk.run(&["compact", "nowhere"]).is(3);
+    assert!(!desk.path("nowhere").exists());
+}
+
+#[test]
 fn explain_tells_where_a_get_looks() {
     let desk = Desk::with_store("a\t1\nb\t22\n");
     desk.run(&["delete", "s", "a"]).is(0);

@@ -16,6 +16,8 @@ pub struct Debt {
     /// Bytes by which the upper runs exceed half of the lower one: they go into it from
     /// a quarter on. This is what space grows by.
     pub upper_bytes: u64,
+    /// Bytes of the lower run.
+    pub lower_bytes: u64,
 }
 
 impl Policy {
@@ -28,6 +30,6 @@ impl Policy {
         let lower = shape.runs.last().map_or(0, |run| run.bytes);
         let uppers = shape.bytes(0..count.saturating_sub(1));
         let upper_bytes = if count < trigger { 0 } else { uppers.saturating_sub(lower / 2) };
-        Debt { tier_runs: rules::fullest_tier(&shape, trigger), upper_bytes }
+        Debt { tier_runs: rules::fullest_tier(&shape, trigger), upper_bytes, lower_bytes: lower }
     }
 }

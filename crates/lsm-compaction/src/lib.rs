@@ -42,9 +42,10 @@
 //! * A version is all that the policy remembers: what a slice leaves behind is an
 //!   ordinary version, from which the rest is picked like anything else.
 //! * Folding plans until there is none ends.
-//! * With `usize::MAX` as the trigger nothing is ever merged.
+//! * With `usize::MAX` as the trigger nothing is merged but what somebody [asks](Asked) for.
 #![forbid(unsafe_code)]
 
+mod asked;
 mod cuts;
 mod debt;
 mod drop_rule;
@@ -56,6 +57,7 @@ mod rules;
 mod shape;
 mod slice;
 
+pub use asked::{Asked, Hindered};
 pub use cuts::Cuts;
 pub use debt::Debt;
 pub use drop_rule::DropRule;

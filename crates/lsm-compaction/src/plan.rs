@@ -45,7 +45,8 @@ pub struct Plan {
     /// Why.
     pub reason: Reason,
     /// All runs that the plan works on, newest first: a contiguous stretch of the order
-    /// of age. The last is `base`.
+    /// of age; where somebody [asks](crate::Asked) for some of the keys, of the order of
+    /// those that hold any. The last is `base`.
     pub runs: Vec<RunNo>,
     /// The run that takes the outputs, and with them their age.
     pub base: RunNo,
@@ -64,11 +65,11 @@ pub struct Plan {
     /// What the whole merge costs of the credit: 0 except with its first slice, for
     /// [`Reason::Credit`].
     pub charge: u64,
-    moved: Vec<TableMeta>,
-    marked: Vec<(TableNo, Span)>,
+    pub(crate) moved: Vec<TableMeta>,
+    pub(crate) marked: Vec<(TableNo, Span)>,
     /// Where tables of the base run begin by their live ranges that stay: fences do not
     /// tell an output before them from what they held.
-    narrowed: Vec<Vec<u8>>,
+    pub(crate) narrowed: Vec<Vec<u8>>,
 }
 
 impl Plan {
@@ -133,10 +134,12 @@ impl Policy {
             drained: drained.iter().map(|run| (run.number, run.run)).collect(),
             base: (base.number, base.run),
             cursor: drained.first().and_then(|run| cursor(run.run)).unwrap_or(&[]),
+            until: None,
+            is_marked: true,
             is_bottom: base.number == oldest,
         };
         let mut plan = match choice.only.and_then(|at| base.run.tables.get(at)) {
-            Some(table) => rewrite(self, &inputs, table),
+            Some(tables) => rewrite(self, &inputs, tables)?,
             None => slice_of(self, &inputs, version)?,
         };
         plan.reason = choice.reason;
@@ -182,24 +185,26 @@ fn holds_from(table: &TableMeta, end: &[u8]) -> bool {
     table.last.as_slice() >= end && table.live.end.as_deref().is_none_or(|live| live > end)
 }
 
-/// One table of the base run is written anew.
-fn rewrite(policy: &Policy, inputs: &Inputs<'_>, table: &TableMeta) -> Plan {
+/// Neighbouring tables of the base run are written anew, as one if they are not too long.
+pub(crate) fn rewrite(policy: &Policy, inputs: &Inputs<'_>, tables: &[TableMeta]) -> Option<Plan> {
     let (run, base) = inputs.base;
-    let item = Item { run, is_base: true, table };
-    let level = if base.tables.len() > 1 { base.level } else { u8::from(inputs.is_bottom) };
-    Plan {
-        level,
-        span: table.live.clone(),
-        inputs: vec![input(&item, None)],
-        table_bytes: policy.table_bytes.max(table.file_bytes),
-        narrowed: table.live.end.iter().cloned().collect(),
+    let (first, last) = (tables.first()?, tables.last()?);
+    let items = tables.iter().map(|table| Item { run, is_base: true, table });
+    let is_part = base.tables.len() > tables.len();
+    let bytes = tables.iter().map(|table| table.file_bytes).sum::<u64>();
+    Some(Plan {
+        level: if is_part { base.level } else { u8::from(inputs.is_bottom) },
+        span: Span { start: first.live.start.clone(), end: last.live.end.clone() },
+        inputs: items.map(|item| input(&item, None)).collect(),
+        table_bytes: policy.table_bytes.max(bytes),
+        narrowed: last.live.end.iter().cloned().collect(),
         ..empty(inputs)
-    }
+    })
 }
 
-fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<Plan> {
+pub(crate) fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<Plan> {
     let slice = slice::next(policy, inputs)?;
-    let end = slice.end;
+    let end = slice.end.or(inputs.until);
     // Where nothing was left of the first base run, the next older one takes its place,
     // with tables that begin below the cursor.
     let starts = slice.merged.iter().map(|item| item.table.start());
@@ -219,7 +224,7 @@ fn slice_of(policy: &Policy, inputs: &Inputs<'_>, version: &Version) -> Option<P
         plan.level = base.level;
     }
     plan.narrowed = narrowed(inputs, &slice, &removed);
-    if end.is_some() {
+    if end.is_some() && inputs.is_marked {
         let staying = plan.inputs.iter().filter(|input| input.stays).map(|input| input.table);
         let staying: BTreeSet<_> = staying.collect();
         // The first table left in each run carries the cursor; an input that stays does

@@ -16,6 +16,9 @@ pub(crate) const LOWER_PART_AT_REST: u64 = 8;
 pub(crate) const NEIGHBOUR_FACTOR: u64 = 4;
 /// A table at the bottom is written anew when one entry in so many is a tombstone.
 pub(crate) const DENSE_PART: u64 = 4;
+/// Tables of the oldest run are crumbs below one part in so many of what tables of such a run
+/// should have.
+pub(crate) const CRUMB_PART: u64 = 8;
 /// The most runs that one merge takes: it opens a cursor for each of them.
 pub(crate) const MAX_INPUTS: usize = 64;
 /// The most tables that one edit moves.
@@ -122,6 +125,10 @@ pub enum Reason {
     Credit,
     /// Tombstones that hide nothing take up a table.
     Tombstones,
+    /// Neighbouring tables of the oldest run are far too small.
+    Crumbs,
+    /// Somebody asked for it.
+    Asked,
 }
 
 impl std::fmt::Display for Reason {
@@ -133,6 +140,8 @@ impl std::fmt::Display for Reason {
             Self::Settle => "settle",
             Self::Credit => "credit",
             Self::Tombstones => "tombstones",
+            Self::Crumbs => "crumbs",
+            Self::Asked => "asked",
         })
     }
 }

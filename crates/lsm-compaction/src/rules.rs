@@ -15,13 +15,16 @@
 //! 7. *Credit*, at rest: down to two runs where it is cheapest; then neighbours within
 //!    a factor of four; of the last two, an upper run of an eighth of the lower one.
 //!
-//! Rules 3 to 7 look at stretches of runs that are free and in which nothing has
+//! 8. *Crumbs*: neighbours in the oldest run that are far too small become one table, where
+//!    nothing else is due. Each byte goes through that once.
+//!
+//! Rules 3 to 8 look at stretches of runs that are free and in which nothing has
 //! begun; 6 and 7 wait until nothing is unfinished that could go on.
 
 use std::ops::Range;
 
 use crate::policy::{
-    DENSE_PART, LOWER_PART, LOWER_PART_AT_REST, MAX_INPUTS, NEIGHBOUR_FACTOR, Policy,
+    CRUMB_PART, DENSE_PART, LOWER_PART, LOWER_PART_AT_REST, MAX_INPUTS, NEIGHBOUR_FACTOR, Policy,
 };
 use crate::shape::{Shape, Stretch};
 use crate::{Load, Reason};
@@ -30,8 +33,8 @@ use crate::{Load, Reason};
 pub(crate) struct Choice {
     pub(crate) stretch: Stretch,
     pub(crate) reason: Reason,
-    /// The one table that is written anew, as its position in the run.
-    pub(crate) only: Option<usize>,
+    /// The tables that are written anew, as their positions in the run.
+    pub(crate) only: Option<Range<usize>>,
 }
 
 pub(crate) fn choose(policy: &Policy, shape: &Shape<'_>, load: Load) -> Option<Choice> {
@@ -58,7 +61,8 @@ pub(crate) fn choose(policy: &Policy, shape: &Shape<'_>, load: Load) -> Option<C
     if let Some(last) = last {
         if let Some(table) = dense_table(shape) {
             let stretch = Stretch { runs: runs - 1..runs };
-            return Some(Choice { stretch, reason: Reason::Tombstones, only: Some(table) });
+            let only = Some(table..table + 1);
+            return Some(Choice { stretch, reason: Reason::Tombstones, only });
         }
         if last.len() >= 2 && (is_idle || runs >= trigger) && is_lower_due(shape, last) {
             return chosen(
@@ -70,7 +74,12 @@ pub(crate) fn choose(policy: &Policy, shape: &Shape<'_>, load: Load) -> Option<C
     if let Some(tier) = tier {
         return chosen(tier, Reason::Tier);
     }
-    let Load::Idle { credit } = load else { return None };
+    let crumbs = || {
+        let tables = last.and_then(|_| crumbs(policy, shape))?;
+        let stretch = Stretch { runs: runs - 1..runs };
+        Some(Choice { stretch, reason: Reason::Crumbs, only: Some(tables) })
+    };
+    let Load::Idle { credit } = load else { return crumbs() };
     // What is being merged now will make the count fall: it is waited for.
     if shape.runs.iter().any(|run| run.is_taken) {
         return None;
@@ -82,7 +91,26 @@ pub(crate) fn choose(policy: &Policy, shape: &Shape<'_>, load: Load) -> Option<C
         }
     }
     let found = segments.iter().find_map(|segment| at_rest(shape, segment, credit));
-    found.and_then(|found| chosen(found, Reason::Credit))
+    found.and_then(|found| chosen(found, Reason::Credit)).or_else(crumbs)
+}
+
+/// The first neighbours in the oldest run that are far too small, and make up half of a
+/// table together.
+fn crumbs(policy: &Policy, shape: &Shape<'_>) -> Option<Range<usize>> {
+    let oldest = shape.runs.last()?;
+    let aim = policy.table_bytes_of(oldest.bytes);
+    let (mut begin, mut bytes) = (0, 0);
+    for (at, table) in oldest.run.tables.iter().enumerate() {
+        if table.file_bytes >= aim / CRUMB_PART {
+            (begin, bytes) = (at + 1, 0);
+            continue;
+        }
+        bytes += table.file_bytes;
+        if bytes >= aim / 2 {
+            return Some(begin..at + 1);
+        }
+    }
+    None
 }
 
 /// The first table of the oldest run that is dense with tombstones.
@@ -179,7 +207,11 @@ fn settle(shape: &Shape<'_>, segment: &Range<usize>, trigger: usize) -> Option<R
 
 /// Of all stretches of so many neighbours the one with the fewest bytes, the newest of
 /// equal ones.
-fn cheapest(shape: &Shape<'_>, segment: &Range<usize>, count: usize) -> Option<Range<usize>> {
+pub(crate) fn cheapest(
+    shape: &Shape<'_>,
+    segment: &Range<usize>,
+    count: usize,
+) -> Option<Range<usize>> {
     if count < 2 || count > segment.len() {
         return None;
     }

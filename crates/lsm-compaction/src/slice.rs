@@ -28,6 +28,10 @@ pub(crate) struct Inputs<'a> {
     pub(crate) base: (RunNo, &'a Run),
     /// Where the merge goes on.
     pub(crate) cursor: &'a [u8],
+    /// Where it ends, if not behind the last key. No table lies on both sides of it.
+    pub(crate) until: Option<&'a [u8]>,
+    /// Whether a cursor is left behind by which the merge is found again.
+    pub(crate) is_marked: bool,
     pub(crate) is_bottom: bool,
 }
 
@@ -60,9 +64,15 @@ struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     fn new(inputs: &Inputs<'a>) -> Self {
-        let drained = inputs.drained.iter().map(|(no, run)| (*no, run.tables.as_slice()));
+        let inside = |run: &'a Run| {
+            let tables = behind(&run.tables, inputs.cursor);
+            let Some(until) = inputs.until else { return tables };
+            let end = tables.partition_point(|table| table.start() < until);
+            tables.get(..end).unwrap_or(tables)
+        };
+        let drained = inputs.drained.iter().map(|(no, run)| (*no, inside(run)));
         let (base, run) = inputs.base;
-        Self { drained: drained.collect(), base: (base, behind(&run.tables, inputs.cursor)) }
+        Self { drained: drained.collect(), base: (base, inside(run)) }
     }
 
     fn first_drained(&self) -> Option<&'a [u8]> {
@@ -100,7 +110,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-fn ends_before(table: &TableMeta, key: &[u8]) -> bool {
+pub(crate) fn ends_before(table: &TableMeta, key: &[u8]) -> bool {
     table.last.as_slice() < key || table.live.end.as_deref().is_some_and(|end| end <= key)
 }
 

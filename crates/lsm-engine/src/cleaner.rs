@@ -20,6 +20,8 @@ pub(crate) enum Garbage {
     Release { file: Arc<dyn File>, map: Option<Map> },
     /// Free a memtable.
     Free(Arc<Memtable>),
+    /// Tell that everything before is done.
+    Tell(Sender<()>),
     /// End, when everything before is done.
     Stop,
 }
@@ -34,6 +36,8 @@ pub(crate) fn run(dir: &dyn Dir, garbage: &Receiver<Garbage>) {
             }
             Garbage::Release { file, map } => drop((file, map)),
             Garbage::Free(memtable) => drop(memtable),
+            // Who asked may have given up.
+            Garbage::Tell(done) => drop(done.send(())),
             Garbage::Stop => return,
         }
     }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use lsm_compaction::{Cuts, DropRule, Load, Plan, Policy};
 use lsm_manifest::Edit;
 use lsm_merge::Merge;
+use lsm_types::TableNo;
 
 use crate::block_place::Reading;
 use crate::filter_bits;
@@ -36,6 +37,14 @@ pub(crate) const REST_AFTER: Duration = Duration::from_millis(100);
 /// Writers wait for merges when a tier has so many times more runs than the trigger.
 const RUNS_PER_TRIGGER: usize = 4;
 
+/// A plan, and the version that it was picked from.
+pub(crate) struct Step {
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) plan: Plan,
+    /// For whom, if somebody asked for it.
+    pub(crate) asked: Option<u64>,
+}
+
 impl Options {
     /// The policy that these settings ask for.
     pub(crate) fn policy(&self) -> Policy {
@@ -49,9 +58,12 @@ impl Options {
 }
 
 impl Shared {
-    /// The step that the policy asks for now.
-    pub(crate) fn next_merge(&self, work: &Work) -> Option<(Arc<Tables>, Plan)> {
+    /// The step that somebody or the policy asks for now.
+    pub(crate) fn next_merge(&self, work: &Work) -> Option<Step> {
         let view = self.view.load();
+        if !work.asked.is_empty() {
+            return self.next_beside_asked(work, &view.tables);
+        }
         let is_at_rest = view.frozen.is_empty() && work.rests_for() >= REST_AFTER;
         let load = match is_at_rest {
             true => Load::Idle { credit: work.credit },
@@ -59,30 +71,38 @@ impl Shared {
         };
         let policy = self.disk.options.policy();
         let plan = policy.pick(&view.tables.version, &work.busy, load)?;
-        Some((Arc::clone(&view.tables), plan))
+        Some(Step { tables: Arc::clone(&view.tables), plan, asked: None })
     }
 
     /// Carries out one step, if one is due.
     pub(crate) fn merge_once(&self) -> Result<()> {
-        let (tables, plan) = {
+        let Step { tables, plan, asked } = {
             let mut work = self.work.lock();
             let Some(next) = self.next_merge(&work) else { return Ok(()) };
-            work.busy.take(&next.1);
-            work.credit = work.credit.saturating_sub(next.1.charge);
+            work.busy.take(&next.plan);
+            work.credit = work.credit.saturating_sub(next.plan.charge);
+            work.asked_last = next.asked.is_some();
             next
         };
         tracing::debug!(reason = %plan.reason, runs = ?plan.runs, bytes = plan.input_bytes(), "merging");
         let merged = self.merge(&tables, &plan);
-        if let Err(Error::Damaged { path, .. } | Error::Unsupported { path, .. }) = &merged {
-            let inputs = tables.runs.iter().flat_map(|run| &run.tables).map(|live| &live.table);
-            for table in inputs.filter(|table| table.path() == path) {
-                self.fence(table.number());
+        let (merged, damaged) = match merged {
+            Err(error @ (Error::Damaged { .. } | Error::Unsupported { .. })) => {
+                let damaged = table_of(&tables, &error);
+                let error = Arc::new(error);
+                let damaged = damaged.map(|table| (table, Arc::clone(&error)));
+                (Err(Error::Background(error)), damaged)
             }
-        }
+            merged => (merged, None),
+        };
+        drop(tables);
         let mut work = self.work.lock();
         work.busy.release(&plan);
-        if merged.is_err() {
-            work.credit = work.credit.saturating_add(plan.charge);
+        damaged.into_iter().for_each(|(table, why)| work.fence(table, why));
+        match (&merged, asked) {
+            (Ok(()), Some(id)) => work.note_asked(id, plan.input_bytes()),
+            (Ok(()), None) => {}
+            (Err(_), _) => work.credit = work.credit.saturating_add(plan.charge),
         }
         self.changed.notify_all();
         merged
@@ -109,6 +129,15 @@ impl Shared {
         self.throttle.measured(SlowReason::Merge, plan.input_bytes(), begun.elapsed());
         Ok(())
     }
+}
+
+/// The table that an error is about.
+fn table_of(tables: &Tables, error: &Error) -> Option<TableNo> {
+    let (Error::Damaged { path, .. } | Error::Unsupported { path, .. }) = error else {
+        return None;
+    };
+    let mut inputs = tables.runs.iter().flat_map(|run| &run.tables).map(|live| &live.table);
+    inputs.find(|table| table.path() == path).map(|table| table.number())
 }
 
 /// Cursors over what the inputs hold inside the plan's span, one for each run.

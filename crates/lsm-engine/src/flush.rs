@@ -67,6 +67,10 @@ impl Shared {
         let view = self.view.load();
         let version = &view.tables.version;
         let run = self.disk.options.policy().join_newest(version, &work.busy, tables)?;
+        // What somebody waits for must not grow.
+        if work.asked.iter().any(|asked| asked.asked.concerns(run)) {
+            return None;
+        }
         let level = version.runs().get(&run)?.level;
         work.busy.runs.insert(run);
         Some((run, level))

@@ -25,6 +25,7 @@
 //! 9. `work`: what workers and waiters tell each other; nothing is taken under it.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod block_place;
 mod buffer;
 mod cleaner;

@@ -29,6 +29,7 @@ use lsm_types::{LogNo, SlotNo};
 use lsm_wal::{LogSync, LogWriter, Slot, Stamp, create_slot};
 
 use crate::buffer::{Buffer, BufferId};
+use crate::cleaner::Garbage;
 use crate::install::Commit;
 use crate::names::FileName;
 use crate::options::SyncPolicy;
@@ -46,6 +47,8 @@ const SPARES: usize = 2;
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 /// Slots kept for logs to come; more are removed.
 const FREE_SLOTS: usize = 4;
+/// Slots kept when the store has come to rest.
+const SLOTS_AT_REST: usize = 1;
 /// What the buffer for a single operation keeps between writes.
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -334,6 +337,20 @@ impl Shared {
             }
         }
         gone
+    }
+
+    /// Removes free slots but one: at rest more are not needed.
+    pub(crate) fn trim_slots(&self) {
+        let trimmed = {
+            let mut logs = self.logs.lock();
+            let kept = logs.free.len().min(SLOTS_AT_REST);
+            logs.free.split_off(kept)
+        };
+        let names = trimmed.iter().filter_map(|slot| SlotNo::new(slot.number()));
+        let names: Vec<_> = names.map(|number| FileName::Slot(number).name()).collect();
+        if !names.is_empty() {
+            let _ = self.disk.cleaner.send(Garbage::Remove { names, file: None, map: None });
+        }
     }
 
     /// Lets go of all logs, once everything is in tables: a store that was closed

@@ -275,7 +275,9 @@ impl Threads {
         };
         let dir = Arc::clone(&shared.disk.dir);
         start(Self::CLEANER, Box::new(move || crate::cleaner::run(&*dir, &garbage)))?;
-        for (name, job) in [("lsm-flush", Job::Flush), ("lsm-compact", Job::Compact)] {
+        let workers =
+            [("lsm-flush", Job::Flush), ("lsm-compact", Job::Compact), ("lsm-help", Job::Help)];
+        for (name, job) in workers {
             let shared = Arc::clone(shared);
             start(name, Box::new(move || work::run(&shared, job)))?;
         }

@@ -1,7 +1,7 @@
 //! Writing tables: what a flush and a merge have in common.
 //!
-//! Steps for each table: reserve a number, write a temporary in chunks of 64 KiB,
-//! sync it, rename it; the same for its filter. After the last one the directory is
+//! Steps for each table: reserve a number, write a temporary in chunks of 64 KiB, sync it
+//! every 4 MiB and at the end, rename it; the same for its filter. After the last one the directory is
 //! synced. Until they are kept, tables are taken back when the output is dropped,
 //! unless what was committed is unknown: then nothing is deleted.
 
@@ -19,11 +19,16 @@ use crate::names::FileName;
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::table::Table;
+use crate::work::Way;
 use crate::{Error, Result};
 
 /// New files are written in chunks of this size; larger ones were measured to be
 /// ten times slower on some machines.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A long table is synced now and then: one sync of all of it would hold up those of the
+/// log and of flushes, and the end of a merge that is given up.
+const SYNC_BYTES: u64 = 4 << 20;
 
 /// No filter is longer, whatever wrote it; a longer file is not read.
 #[cfg(feature = "bloom")]
@@ -49,6 +54,8 @@ struct Half {
     writer: RunWriter,
     file: Arc<dyn File>,
     written: u64,
+    /// How much of it was synced.
+    synced: u64,
     /// The last key.
     last: Vec<u8>,
     is_full: bool,
@@ -102,7 +109,7 @@ impl<'a> Output<'a> {
         let options = WriteOptions { filter_bits: self.filter_bits, ..codec };
         let writer = RunWriter::new(identity, options)
             .map_err(|error| Error::internal(file.path(), error.to_string()))?;
-        Ok(Half { identity, writer, file, written: 0, last: Vec::new(), is_full: false })
+        Ok(Half { identity, writer, file, written: 0, synced: 0, last: Vec::new(), is_full: false })
     }
 
     /// Finishes the current table, if there is one.
@@ -117,17 +124,18 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Writes out what is left of `rows` after the drop rule. Gives up when the
-    /// store is being closed and `yields` says that the work can wait.
+    /// Writes out what is left of `rows` after the drop rule. Work that `yields` gives
+    /// up when the store is being closed, and gives way to flushes.
     pub(crate) fn fill(
         &mut self,
         mut rows: Merge<Source>,
         rule: &DropRule,
         yields: bool,
     ) -> Result<()> {
+        let mut way = yields.then(Way::new);
         while let Some(entry) = rows.next()? {
-            if yields && self.shared.is_stopping() {
-                return Err(Error::Closing);
+            if let Some(way) = &mut way {
+                way.give(self.shared)?;
             }
             let dead = entry.kind == Kind::Delete && rule.may_drop(entry.user_key);
             if !dead {
@@ -180,12 +188,17 @@ impl Half {
             return Ok(());
         }
         let bytes = self.writer.take_bytes();
-        write_chunks(&*self.file, &mut self.written, &bytes)
+        write_chunks(&*self.file, &mut self.written, &bytes)?;
+        if self.written - self.synced >= SYNC_BYTES {
+            self.file.sync()?;
+            self.synced = self.written;
+        }
+        Ok(())
     }
 
     fn finish(self, shared: &Shared) -> Result<(Arc<Table>, TableMeta)> {
         let disk = &shared.disk;
-        let Self { identity, writer, file, mut written, last: _, is_full: _ } = self;
+        let Self { identity, writer, file, mut written, synced: _, last: _, is_full: _ } = self;
         let finished =
             writer.finish().map_err(|error| Error::internal(file.path(), error.to_string()))?;
         write_chunks(&*file, &mut written, &finished.bytes)?;

@@ -51,6 +51,11 @@ pub struct Stats {
     pub background_bytes_written: u64,
     /// Bytes of blocks that merges read since open.
     pub background_bytes_read: u64,
+    /// Bytes of tables that were merged for those who wait for
+    /// [`compact`](crate::Engine::compact) now.
+    pub asked_bytes_done: u64,
+    /// Bytes of tables that are still to be merged for them, roughly.
+    pub asked_bytes_left: u64,
     /// What filters said since open.
     pub filters: FilterCounts,
     /// What readers keep of what the store has done with.
@@ -86,6 +91,7 @@ impl Shared {
         }
         let tables = view.tables.runs.iter().flat_map(|run| &run.tables);
         let (slowed, stopped) = self.throttle.times();
+        let (asked_bytes_done, asked_bytes_left) = self.asked_bytes(&view.tables.version);
         let cache = self.disk.cache.counts();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
@@ -100,6 +106,8 @@ impl Shared {
             unverified_blocks: tables.map(|live| live.table.blocks_to_verify() as u64).sum(),
             background_bytes_written: count(&self.disk.traffic.written),
             background_bytes_read: count(&self.disk.traffic.read),
+            asked_bytes_done,
+            asked_bytes_left,
             filters: self.counters.filters.counts(),
             held: self.held(),
             recovered_records: count(&self.counters.recovered_records),

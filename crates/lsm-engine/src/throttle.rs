@@ -10,8 +10,9 @@
 //! # Invariants
 //!
 //! * Below half of a limit nobody owes anything, and a write reads two numbers. The
-//!   limits are those at which writers stop: four frozen memtables, or the memory of as
-//!   many full ones.
+//!   limits are those at which writers stop: four frozen memtables, the memory of as
+//!   many full ones, or a tier of four times as many runs as the trigger. For the bytes of
+//!   the upper runs they are never stopped.
 //! * At a limit a byte takes up four times what the background was last measured to take
 //!   for it, half way between that and half of the limit twice as much.
 //! * What a sleep took longer than it should counts for what follows.
@@ -20,6 +21,8 @@ use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
+
+use lsm_compaction::Debt;
 
 use crate::Options;
 use crate::shared::Shared;
@@ -111,15 +114,25 @@ impl Throttle {
 
     /// Sets the tolls for a new view.
     pub(crate) fn set_for(&self, view: &View, options: &Options) {
-        let most_runs = options.most_runs();
-        let runs = options.policy().debt(&view.tables.version).tier_runs;
-        self.tier_runs.store(runs, Relaxed);
-        let merge = toll(runs, most_runs, self.merge_ns_per_kib.load(Relaxed));
-        self.merge_toll.store(merge, Relaxed);
+        let debt = options.policy().debt(&view.tables.version);
+        self.tier_runs.store(debt.tier_runs, Relaxed);
+        let pace = self.merge_ns_per_kib.load(Relaxed);
+        let runs = toll(debt.tier_runs, options.most_runs(), pace);
+        self.merge_toll.store(runs.max(upper_toll(&debt, options, pace)), Relaxed);
         let frozen = view.frozen.iter().map(|buffer| buffer.memtable.memory_bytes()).sum::<usize>();
         self.frozen_bytes.store(frozen as u64, Relaxed);
         self.frozen.store(view.frozen.len(), Relaxed);
         self.set_memory(view.active.memtable.memory_bytes(), options.memtable_capacity);
+    }
+
+    /// Whether merging is so far behind that writers are slowed down for it.
+    pub(crate) fn owes_merges(&self) -> bool {
+        self.merge_toll.load(Relaxed) > 0
+    }
+
+    /// Whether a memtable waits while another one is flushed.
+    pub(crate) fn flushes_wait(&self) -> bool {
+        self.frozen.load(Relaxed) > 1
     }
 
     /// How many runs the fullest tier has.
@@ -197,6 +210,18 @@ fn toll(have: usize, most: usize, pace: u64) -> u64 {
     pace.saturating_mul(4 * above.min(room)) / room
 }
 
+/// What a KiB takes up for the upper runs. They may have the bytes of half of a full first
+/// tier more than half of the lower run; from there on it rises until they have half of
+/// the lower run more, or as much again if that is more.
+fn upper_toll(debt: &Debt, options: &Options, pace: u64) -> u64 {
+    let memtable = options.memtable_capacity.max(LEAST_MEMTABLE_BYTES) as u64;
+    let free = memtable.saturating_mul(options.most_runs() as u64 / 2);
+    let room = free.max(debt.lower_bytes / 2).max(1);
+    let above = u128::from(debt.upper_bytes.saturating_sub(free).min(room));
+    let toll = u128::from(pace) * 4 * above / u128::from(room);
+    u64::try_from(toll).unwrap_or(u64::MAX)
+}
+
 fn add(counter: &AtomicU64, took: Duration) {
     counter.fetch_add(nanos(took), Relaxed);
 }
@@ -219,6 +244,21 @@ mod tests {
         assert_eq!(tolls, [0, 0, 0, 2_000, 4_000, 4_000]);
         assert_eq!(toll(1_000, usize::MAX, u64::MAX), 0, "merging is switched off");
         assert_eq!(toll(1, 0, 1_000), 4_000);
+    }
+
+    #[test]
+    fn upper_runs_owe_from_half_of_the_lower_one_and_a_tier_on() {
+        let mib = 1_u64 << 20;
+        let options = Options { memtable_capacity: 1 << 20, ..Options::default() };
+        let toll = |upper, lower| {
+            let debt = Debt { tier_runs: 0, upper_bytes: upper * mib, lower_bytes: lower * mib };
+            upper_toll(&debt, &options, 1_000)
+        };
+        assert_eq!([0, 8, 10, 16, 99].map(|upper| toll(upper, 4)), [0, 0, 1_000, 4_000, 4_000]);
+        assert_eq!([8, 58, 108, 999].map(|upper| toll(upper, 200)), [0, 2_000, 4_000, 4_000]);
+        let off = Options { compaction_trigger: usize::MAX, ..options.clone() };
+        let debt = Debt { tier_runs: 0, upper_bytes: u64::MAX / 4, lower_bytes: 0 };
+        assert_eq!(upper_toll(&debt, &off, u64::MAX), 0, "nothing is merged");
     }
 
     #[test]

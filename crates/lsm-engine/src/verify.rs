@@ -92,8 +92,7 @@ impl Shared {
         if let Err(error) = table.verify_some(STEP_BYTES) {
             tracing::error!(%error, "found while idle; the table is kept out of merges");
             let mut work = self.work.lock();
-            work.busy.fenced.insert(table.number());
-            work.found_damaged.get_or_insert_with(|| Arc::new(error));
+            work.fence(table.number(), Arc::new(error));
             self.changed.notify_all();
         }
     }

@@ -4,8 +4,10 @@
 //! does it, and notes success or failure. A failed step is tried again after a
 //! pause that grows from 10 ms to 1 s; whoever waits for the outcome cuts the pause
 //! short and is told of the failure. The compaction worker verifies blocks while it has
-//! nothing else to do.
+//! nothing else to do. A second one sleeps unless merging is so far behind that writers are
+//! slowed down for it.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use lsm_compaction::Busy;
 use lsm_types::TableNo;
 
+use crate::ask::AskedMerge;
 use crate::buffer::BufferId;
 use crate::compact::REST_AFTER;
 use crate::shared::Shared;
@@ -23,6 +26,12 @@ pub(crate) const MAX_FROZEN: usize = 4;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A merge looks for flushes to give way to every so many rows, which takes it a fraction
+/// of a millisecond.
+const ROWS_BETWEEN_LOOKS: u32 = 64;
+/// For so long it gives way at once, and works before that.
+const LONGEST_WAY: Duration = Duration::from_millis(5);
 
 /// How a job's last steps went.
 #[derive(Debug, Default)]
@@ -61,7 +70,7 @@ pub(crate) struct Work {
     /// Set once the store is open; workers wait for it.
     released: bool,
     /// Rises when someone wants a paused worker to try at once.
-    kicks: u64,
+    pub(crate) kicks: u64,
     /// All memtables up to this one are in tables.
     flushed: Option<BufferId>,
     flush: Trouble,
@@ -72,8 +81,20 @@ pub(crate) struct Work {
     pub(crate) credit: u64,
     /// When a memtable was last flushed, or the store was opened.
     last_flush: Option<Instant>,
-    /// The first damage that was found in idle time.
-    pub(crate) found_damaged: Option<Arc<Error>>,
+    /// What is wrong with the tables that are kept out of merges.
+    damaged: BTreeMap<TableNo, Arc<Error>>,
+    /// What somebody waits for to be merged, in the order of asking.
+    pub(crate) asked: Vec<AskedMerge>,
+    /// Whether the last merge was one that somebody asked for: the next is not, if
+    /// another is due.
+    pub(crate) asked_last: bool,
+    /// Whether slots of logs were let go of since they were last trimmed.
+    #[cfg(feature = "durability")]
+    slots_wait: bool,
+    /// How many steps are under way.
+    running: usize,
+    /// How many wait until nothing is left to do.
+    pub(crate) awaited: usize,
     /// Nothing is left to verify in idle time.
     pub(crate) all_verified: bool,
 }
@@ -81,7 +102,43 @@ pub(crate) struct Work {
 impl Work {
     pub(crate) fn trouble(&self) -> Option<Arc<Error>> {
         let last = self.flush.last.clone().or_else(|| self.compact.last.clone());
-        last.or_else(|| self.found_damaged.clone())
+        last.or_else(|| self.damaged.values().next().cloned())
+    }
+
+    /// What is wrong with a table, if it is known to be damaged.
+    pub(crate) fn damage(&self, table: TableNo) -> Option<&Arc<Error>> {
+        self.damaged.get(&table)
+    }
+
+    /// Keeps a damaged table out of every further merge.
+    pub(crate) fn fence(&mut self, table: TableNo, why: Arc<Error>) {
+        self.busy.fenced.insert(table);
+        self.damaged.entry(table).or_insert(why);
+    }
+
+    /// How many steps of each job were begun up to now; what is asked for from here on
+    /// may fail with those that come.
+    pub(crate) fn begun(&self) -> Begun {
+        Begun { flushes: self.flush.begun, merges: self.compact.begun }
+    }
+
+    /// The failure of the last merge, if it was begun later.
+    pub(crate) fn failed_merge(&self, begun: Begun) -> Option<&Arc<Error>> {
+        self.compact.last.as_ref().filter(|_| self.compact.failed > begun.merges)
+    }
+
+    /// The failure of the last flush, if it was begun later.
+    pub(crate) fn failed_flush(&self, begun: Begun) -> Option<&Arc<Error>> {
+        self.flush.last.as_ref().filter(|_| self.flush.failed > begun.flushes)
+    }
+
+    /// Whether no worker is at work.
+    pub(crate) fn is_quiet(&self) -> bool {
+        #[cfg(feature = "durability")]
+        if self.slots_wait {
+            return false;
+        }
+        self.running == 0 && self.asked.is_empty()
     }
 
     /// Takes note of a commit, which says that its job is sound again.
@@ -89,6 +146,10 @@ impl Work {
         if flushed.is_some() {
             self.flush.note(Ok(()));
             self.last_flush = Some(Instant::now());
+            #[cfg(feature = "durability")]
+            {
+                self.slots_wait = true;
+            }
         }
         if is_merge {
             self.compact.note(Ok(()));
@@ -104,9 +165,16 @@ impl Work {
     fn of(&mut self, job: Job) -> &mut Trouble {
         match job {
             Job::Flush => &mut self.flush,
-            Job::Compact => &mut self.compact,
+            Job::Compact | Job::Help => &mut self.compact,
         }
     }
+}
+
+/// How many steps were begun at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    flushes: u64,
+    merges: u64,
 }
 
 /// What a worker does.
@@ -114,6 +182,8 @@ impl Work {
 pub(crate) enum Job {
     Flush,
     Compact,
+    /// Merging, too, while that is far behind.
+    Help,
 }
 
 impl Job {
@@ -121,6 +191,7 @@ impl Job {
         match self {
             Self::Flush => !shared.view.load().frozen.is_empty(),
             Self::Compact => shared.next_merge(work).is_some(),
+            Self::Help => shared.throttle.owes_merges() && shared.next_merge(work).is_some(),
         }
     }
 
@@ -128,7 +199,7 @@ impl Job {
     fn step(self, shared: &Arc<Shared>) -> Result<()> {
         match self {
             Self::Flush => shared.flush_oldest(),
-            Self::Compact => shared.merge_once(),
+            Self::Compact | Self::Help => shared.merge_once(),
         }
     }
 }
@@ -144,6 +215,7 @@ pub(crate) fn run(shared: &Arc<Shared>, job: Job) {
 fn work(shared: &Arc<Shared>, job: Job) {
     while let Some(kicks) = wait_until_due(shared, job) {
         let outcome = job.step(shared);
+        shared.work.lock().running -= 1;
         if matches!(outcome, Err(Error::Closing)) {
             continue;
         }
@@ -173,17 +245,33 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
         // change cannot slip between this look and the wait.
         if work.released && !shared.is_refused() && job.is_due(shared, &work) {
             work.of(job).begun += 1;
+            work.running += 1;
             return Some(work.kicks);
         }
         let idle = job == Job::Compact && work.released && !shared.is_refused();
+        #[cfg(feature = "durability")]
+        if idle && work.slots_wait && rests_for >= REST_AFTER {
+            work.slots_wait = false;
+            work.running += 1;
+            drop(work);
+            shared.trim_slots();
+            work = shared.work.lock();
+            work.running -= 1;
+            shared.changed.notify_all();
+            continue;
+        }
         match idle.then(|| shared.to_verify(&mut work)).flatten() {
             Some(table) => {
                 let paused = |work: &mut Work| !work.stop && !job.is_due(shared, work);
-                shared.changed.wait_while_for(&mut work, paused, verify::PAUSE);
+                let hurries = |work: &mut Work| paused(work) && work.awaited == 0;
+                shared.changed.wait_while_for(&mut work, hurries, verify::PAUSE);
                 if paused(&mut work) {
+                    work.running += 1;
                     drop(work);
                     shared.verify_some(&table);
                     work = shared.work.lock();
+                    work.running -= 1;
+                    shared.changed.notify_all();
                 }
             }
             // More is due once the store has come to rest; if that is now, it was not when
@@ -195,6 +283,47 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
             }
             None => shared.changed.wait(&mut work),
         }
+    }
+}
+
+/// How a merge gives way: to memtables that wait while another is flushed, and to the
+/// store's end. It works at least half of the time, so that it is not what everybody
+/// waits for in the end.
+#[derive(Debug)]
+pub(crate) struct Way {
+    rows: u32,
+    works_since: Instant,
+}
+
+impl Way {
+    pub(crate) fn new() -> Self {
+        Self { rows: 0, works_since: Instant::now() }
+    }
+
+    /// To be called before each row.
+    #[inline]
+    pub(crate) fn give(&mut self, shared: &Shared) -> Result<()> {
+        if shared.is_stopping() {
+            return Err(Error::Closing);
+        }
+        self.rows = self.rows.wrapping_add(1);
+        match self.rows.is_multiple_of(ROWS_BETWEEN_LOOKS) && shared.throttle.flushes_wait() {
+            true => self.wait(shared),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn wait(&mut self, shared: &Shared) -> Result<()> {
+        let worked = self.works_since.elapsed();
+        if worked < LONGEST_WAY {
+            return Ok(());
+        }
+        let mut work = shared.work.lock();
+        let waits = |work: &mut Work| !work.stop && shared.throttle.flushes_wait();
+        shared.changed.wait_while_for(&mut work, waits, LONGEST_WAY);
+        self.works_since = Instant::now();
+        Ok(())
     }
 }
 
@@ -213,7 +342,7 @@ impl Shared {
     pub(crate) fn wait_flushed(&self, id: BufferId) -> Result<()> {
         let mut work = self.work.lock();
         // A step that has begun already may fail for reasons that are gone by now.
-        let begun = work.flush.begun;
+        let begun = work.begun();
         work.kicks += 1;
         self.changed.notify_all();
         loop {
@@ -221,12 +350,10 @@ impl Shared {
                 return Ok(());
             }
             self.check_refused()?;
-            match &work.flush.last {
-                Some(error) if work.flush.failed > begun => {
-                    return Err(Error::Background(Arc::clone(error)));
-                }
-                _ => self.changed.wait(&mut work),
+            if let Some(error) = work.failed_flush(begun) {
+                return Err(Error::Background(Arc::clone(error)));
             }
+            self.changed.wait(&mut work);
         }
     }
 
@@ -268,11 +395,6 @@ impl Shared {
 
     fn has_many_runs(&self) -> bool {
         self.throttle.tier_runs() >= self.disk.options.most_runs()
-    }
-
-    /// Keeps a damaged table out of every further merge.
-    pub(crate) fn fence(&self, table: TableNo) {
-        self.work.lock().busy.fenced.insert(table);
     }
 
     /// Wakes everyone who waits for something to change.

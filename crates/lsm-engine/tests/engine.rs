@@ -75,6 +75,14 @@ impl Store for EngineStore {
         self.engine().flush().map_err(text)
     }
 
+    fn compact(&mut self, range: (Bound<Key>, Bound<Key>)) -> Result<(), String> {
+        self.engine().compact_range(&ScanRange::new(&range)).map_err(text)
+    }
+
+    fn settle(&mut self) -> Result<(), String> {
+        self.engine().wait_idle().map_err(text)
+    }
+
     fn reopen(&mut self) -> Result<(), String> {
         if let Some(engine) = self.engine.take() {
             engine.close().map_err(text)?;

@@ -99,6 +99,8 @@ fn apply(
             same(&back, &expected.iter().rev().cloned().collect())?;
         }
         Op::Flush => store.flush()?,
+        Op::Compact(from, to) => store.compact((from.clone(), to.clone()))?,
+        Op::Settle => store.settle()?,
         Op::Reopen => store.reopen()?,
     }
     Ok(())

@@ -24,6 +24,10 @@ pub enum Op {
     Scan(Bound<Key>, Bound<Key>),
     /// Bring everything into tables.
     Flush,
+    /// Merge all keys of a range.
+    Compact(Bound<Key>, Bound<Key>),
+    /// Wait until nothing is left to do in the background.
+    Settle,
     /// Close and open again.
     Reopen,
 }
@@ -43,6 +47,8 @@ pub struct Shape {
     pub flush_one_in: u64,
     /// One operation in so many is a reopening.
     pub reopen_one_in: u64,
+    /// One operation in so many merges what is there, of all keys or some.
+    pub compact_one_in: u64,
 }
 
 impl Default for Shape {
@@ -54,6 +60,7 @@ impl Default for Shape {
             scan_one_in: 40,
             flush_one_in: 400,
             reopen_one_in: 1500,
+            compact_one_in: 700,
         }
     }
 }
@@ -76,6 +83,13 @@ impl Generator {
     pub fn op(&mut self) -> Op {
         if self.rng.one_in(self.shape.reopen_one_in) {
             return Op::Reopen;
+        }
+        if self.rng.one_in(self.shape.compact_one_in) {
+            return match self.rng.below(4) {
+                0 => Op::Settle,
+                1 => Op::Compact(Bound::Unbounded, Bound::Unbounded),
+                _ => Op::Compact(self.bound(), self.bound()),
+            };
         }
         if self.rng.one_in(self.shape.flush_one_in) {
             return Op::Flush;

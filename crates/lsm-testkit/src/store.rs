@@ -42,6 +42,20 @@ pub trait Store {
     /// As [`write`](Store::write).
     fn flush(&mut self) -> Result<(), String>;
 
+    /// Merges all keys of a range.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Store::write).
+    fn compact(&mut self, range: (Bound<Key>, Bound<Key>)) -> Result<(), String>;
+
+    /// Waits until nothing is left to do.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Store::write).
+    fn settle(&mut self) -> Result<(), String>;
+
     /// Closes and opens again.
     ///
     /// # Errors
@@ -129,6 +143,17 @@ impl Store for LsmStore {
 
     fn flush(&mut self) -> Result<(), String> {
         self.db()?.flush().map_err(text)
+    }
+
+    fn compact(&mut self, range: (Bound<Key>, Bound<Key>)) -> Result<(), String> {
+        match range {
+            (Bound::Unbounded, Bound::Unbounded) => self.db()?.compact().map_err(text),
+            range => self.db()?.compact_range(range).map_err(text),
+        }
+    }
+
+    fn settle(&mut self) -> Result<(), String> {
+        self.db()?.wait_idle().map_err(text)
     }
 
     fn reopen(&mut self) -> Result<(), String> {

@@ -85,3 +85,57 @@ fn without_a_trigger_nothing_is_merged() {
     let stats = db.stats();
     assert_eq!((stats.runs, stats.compactions), (20, 0), "{stats:?}");
 }
+
+/// A store of runs that all reach over the same keys: of each pair so many runs of so many
+/// rows, oldest first, that nobody has merged.
+fn with_runs(disk: &Arc<SimDisk>, runs: &[(usize, u64)]) {
+    let config = LsmConfig::new().memtable_capacity(64 << 20).compaction_trigger(usize::MAX);
+    let db = Lsm::open_on(disk.clone(), "/store", config).unwrap();
+    for (count, rows) in runs {
+        for run in 0..*count {
+            // The first and the last key, and others in between.
+            let step = u64::MAX / (rows - 1);
+            (0..*rows).for_each(|n| db.put(key(n * step), [run as u8; 100]).unwrap());
+            db.flush().unwrap();
+        }
+    }
+    db.close().unwrap();
+}
+
+#[test]
+fn a_second_merge_runs_beside_the_first_while_writers_would_be_slowed_down() {
+    let disk = Arc::new(SimDisk::new(9));
+    with_runs(&disk, &[(1, 12_000), (6, 200), (6, 10)]);
+    // The first number after an open is the first of a hundred: the first merge's table
+    // cannot be synced.
+    disk.hold_syncs(Some("1.sst.tmp"));
+    let config = LsmConfig::new().compaction_trigger(2);
+    let db = Lsm::open_on(disk.clone(), "/store", config).unwrap();
+    eventually("another merge is done", || db.stats().compactions > 0);
+    let tables = disk.contents(Path::new("/store"));
+    assert!(tables.keys().any(|name| name.ends_with("1.sst.tmp")), "{:?}", tables.keys());
+    disk.hold_syncs(None);
+    db.wait_idle().unwrap();
+    let stats = db.stats();
+    assert!(stats.runs <= 2, "{stats:?}");
+    assert_eq!(db.scan(..).unwrap().len(), 12_000 + 199 + 9);
+}
+
+#[test]
+fn closing_gives_a_merge_up_at_a_clean_point() {
+    for seed in 0..3 {
+        let disk = Arc::new(SimDisk::new(seed));
+        with_runs(&disk, &[(4, 30_000)]);
+        let names = || disk.contents(Path::new("/store")).into_keys().collect::<Vec<_>>();
+        let before = names();
+        let config = LsmConfig::new().compaction_trigger(2);
+        let db = Lsm::open_on(disk.clone(), "/store", config).unwrap();
+        eventually("a merge has begun", || names().iter().any(|name| name.ends_with(".tmp")));
+        let begun = disk.events();
+        db.close().unwrap();
+        // All of it would be more than a hundred and fifty writes.
+        let events = disk.events() - begun;
+        assert!(events < 40, "{events} events");
+        assert_eq!(names(), before);
+    }
+}

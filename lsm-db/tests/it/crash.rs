@@ -67,13 +67,15 @@ fn run(disk: &SimDisk, seed: u64, steps: usize, close: bool) -> Vec<Step> {
     let mut history = Vec::new();
     for _ in 0..steps {
         let begun = disk.events();
-        let flushed = rng.one_in(12);
+        let flushed = rng.one_in(10);
         let changes = if flushed { Vec::new() } else { changes(&mut rng) };
-        if flushed {
-            db.flush().unwrap()
-        } else {
-            write(&db, &changes).unwrap()
+        match rng.below(5) {
+            _ if !flushed => write(&db, &changes),
+            0 => db.compact(),
+            1 => db.compact_range(b"k10".to_vec()..b"k20".to_vec()),
+            _ => db.flush(),
         }
+        .unwrap();
         history.push(Step { begun, ended: disk.events(), changes, flushed });
     }
     if close {

@@ -2,6 +2,7 @@
 #![cfg(feature = "std")]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod asked;
 mod at_rest;
 mod bad_input;
 mod behaviour;

@@ -51,6 +51,7 @@ fn random_histories_equal_a_map_with_many_shapes() {
             scan_one_in: 10 + rng.below(100),
             flush_one_in: 20 + rng.below(400),
             reopen_one_in: 50 + rng.below(1_000),
+            compact_one_in: 20 + rng.below(600),
         };
         let config = LsmConfig::new()
             .memtable_capacity(256 << rng.below(10))

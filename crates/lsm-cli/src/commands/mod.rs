@@ -4,6 +4,7 @@
 //! error creates nothing. A command that writes ends with [`Store::close`], so that what
 //! fails at the very end is told.
 
+mod compact;
 mod load;
 mod point;
 mod scan;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<(), Failure> 
         Command::Put(args) => point::put(&args),
         Command::Delete(args) => point::delete(&args),
         Command::Scan(args) => scan::scan(&args, output),
+        Command::Compact(args) => compact::compact(&args, output),
         Command::Stats(args) => stats::stats(&args, output),
     }
 }
@@ -73,6 +75,16 @@ impl<'a> Store<'a> {
 
 fn store_failure(dir: &Path, error: lsm_db::Error) -> Failure {
     Failure::Store { path: dir.display().to_string(), error }
+}
+
+/// The bytes of a bound that may be given.
+fn bound(
+    dir: &Path,
+    name: &'static str,
+    notation: Notation,
+    text: Option<&OsStr>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    text.map(|text| argument(dir, name, notation, text)).transpose()
 }
 
 /// The bytes that an argument stands for.

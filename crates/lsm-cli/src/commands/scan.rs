@@ -1,9 +1,8 @@
 //! `scan`: entries in the order of their keys, within bounds that may be combined.
 
-use std::ffi::OsStr;
 use std::ops::Bound;
 
-use super::{Store, argument};
+use super::{Store, bound};
 use crate::args::ScanArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -42,9 +41,10 @@ fn print(
 
 /// What `--prefix`, `--from` and `--to` have in common.
 fn range_of(args: &ScanArgs) -> Result<Range, Failure> {
-    let prefix = bound(args, "--prefix", args.prefix.as_deref())?;
-    let from = bound(args, "--from", args.from.as_deref())?;
-    let to = bound(args, "--to", args.to.as_deref())?;
+    let (dir, notation) = (args.dir.as_path(), args.notation.notation());
+    let prefix = bound(dir, "--prefix", notation, args.prefix.as_deref())?;
+    let from = bound(dir, "--from", notation, args.from.as_deref())?;
+    let to = bound(dir, "--to", notation, args.to.as_deref())?;
 
     let end = prefix.as_deref().and_then(prefix_end);
     // `None` is below every key; as an end it is above every key.
@@ -57,14 +57,6 @@ fn range_of(args: &ScanArgs) -> Result<Range, Failure> {
         first.map_or(Bound::Unbounded, Bound::Included),
         last.map_or(Bound::Unbounded, Bound::Excluded),
     ))
-}
-
-fn bound(
-    args: &ScanArgs,
-    name: &'static str,
-    text: Option<&OsStr>,
-) -> Result<Option<Vec<u8>>, Failure> {
-    text.map(|text| argument(&args.dir, name, args.notation.notation(), text)).transpose()
 }
 
 /// The least key above all that begin with `prefix`; nothing if no key is above them.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lsm_compaction::{Busy, Cuts, DropRule, Load, Plan, Policy};
+use lsm_compaction::{Asked, Busy, Cuts, DropRule, Load, Plan, Policy};
 use lsm_manifest::{Edit, EditOp, Span, TableMeta, Version};
 use lsm_types::{RunNo, SeqNo, TableNo, TableUid};
 use proptest::prelude::*;
@@ -24,6 +24,8 @@ enum Step {
     Begin(bool),
     Commit(usize),
     GiveUp(usize),
+    /// One step of a merge of the keys from one on, up to another.
+    Ask(u8, Option<u8>),
     Fence(usize),
 }
 
@@ -146,13 +148,28 @@ impl Store {
     fn begin(&mut self, is_idle: bool) -> bool {
         let load = self.load(is_idle);
         let Some(plan) = self.policy.pick(&self.version, &self.busy, load) else { return false };
+        let numbers: Vec<_> = self.version.runs().keys().rev().copied().collect();
+        let stands = numbers.windows(plan.runs.len()).any(|stretch| stretch == plan.runs);
+        assert!(stands, "{:?} is no stretch of {numbers:?}", plan.runs);
+        self.carry_out(plan);
+        true
+    }
+
+    /// The next step of what somebody asked for; `None` while it cannot go on.
+    fn begin_asked(&mut self, asked: &Asked) -> Option<bool> {
+        let plan = self.policy.pick_asked(&self.version, &self.busy, asked).ok()?;
+        let left = asked.bytes_left(&self.version);
+        assert!(plan.is_none() || left > 0, "{left} bytes left, and {plan:?}");
+        let is_step = plan.is_some();
+        plan.into_iter().for_each(|plan| self.carry_out(plan));
+        Some(is_step)
+    }
+
+    fn carry_out(&mut self, plan: Plan) {
         for (other, _) in &self.begun {
             assert!(plan.runs.iter().all(|run| !other.runs.contains(run)), "taken twice");
         }
         assert_eq!(plan.runs.last(), Some(&plan.base));
-        let numbers: Vec<_> = self.version.runs().keys().rev().copied().collect();
-        let stands = numbers.windows(plan.runs.len()).any(|stretch| stretch == plan.runs);
-        assert!(stands, "{:?} is no stretch of {numbers:?}", plan.runs);
         let rule = DropRule::for_plan(&self.version, &plan);
         let mut merged: BTreeMap<Vec<u8>, (RunNo, u64, bool)> = BTreeMap::new();
         for input in &plan.inputs {
@@ -174,7 +191,57 @@ impl Store {
         self.credit -= plan.charge;
         self.busy.take(&plan);
         self.begun.push((plan, outputs));
-        true
+    }
+
+    fn asked(&self, from: u8, to: Option<u8>) -> Option<Asked> {
+        let newest = *self.version.runs().last_key_value()?.0;
+        let start = if from == 0 { Vec::new() } else { key(from) };
+        Some(Asked { span: Span { start, end: to.map(key) }, newest })
+    }
+
+    /// All of what somebody asks for, with flushes and other plans in between.
+    fn compact(&mut self, (from, to): (u8, Option<u8>), flushes: &[Vec<(u8, bool)>]) {
+        let Some(asked) = self.asked(from, to) else { return };
+        let newest = asked.newest;
+        let mut flushes = flushes.iter();
+        for _ in 0..100 + 8 * self.version.tables().count() * self.version.runs().len() {
+            match self.begin_asked(&asked) {
+                Some(true) => {}
+                Some(false) => return self.check_compacted(&asked),
+                None if !self.begun.is_empty() => {}
+                // Something is damaged.
+                None => return,
+            }
+            if let Some(writes) = flushes.next() {
+                self.step(Step::Flush(writes.clone()));
+            }
+            // Newer runs are merged meanwhile, but not with those that are asked for.
+            let runs = self.version.runs().range(..=newest).map(|(run, _)| *run);
+            let mut others = self.busy.clone();
+            others.runs.extend(runs);
+            if let Some(plan) = self.policy.pick(&self.version, &others, Load::Writing) {
+                self.carry_out(plan);
+            }
+            self.commit(0);
+            self.check();
+        }
+        panic!("no end of {asked:?}: {:#?}", self.version);
+    }
+
+    /// What was asked for: of the runs of then only the oldest holds keys of the span,
+    /// and no tombstone.
+    fn check_compacted(&self, asked: &Asked) {
+        assert_eq!(asked.bytes_left(&self.version), 0);
+        let runs = self.version.runs().range(..=asked.newest).enumerate();
+        for (at, run) in runs.map(|(at, (_, run))| (at, run)) {
+            for table in &run.tables {
+                let rows =
+                    self.rows[&table.number].iter().filter(|row| table.live.contains(&row.0));
+                let inside = rows.filter(|row| asked.span.contains(&row.0)).collect::<Vec<_>>();
+                assert!(inside.is_empty() || at == 0, "an upper run holds {inside:?}");
+                assert!(inside.iter().all(|row| row.2), "a tombstone is left: {inside:?}");
+            }
+        }
     }
 
     fn commit(&mut self, at: usize) {
@@ -216,6 +283,10 @@ impl Store {
             Step::Begin(is_idle) if self.begun.len() < 2 => {
                 self.begin(is_idle);
             }
+            Step::Ask(from, to) if self.begun.len() < 2 => {
+                let asked = self.asked(from, to);
+                asked.map(|asked| self.begin_asked(&asked));
+            }
             Step::Commit(at) if !self.begun.is_empty() => self.commit(at % self.begun.len()),
             Step::GiveUp(at) if !self.begun.is_empty() => {
                 let (plan, _) = self.begun.remove(at % self.begun.len());
@@ -251,6 +322,12 @@ impl Store {
     }
 }
 
+/// Keys that somebody asks for, all of them now and then.
+fn asked() -> impl Strategy<Value = (u8, Option<u8>)> {
+    prop_oneof![Just((0, None)), (0..KEYS, prop::option::weighted(0.8, 0..KEYS))]
+        .prop_map(|(from, to)| (from, to.map(|to| to.max(from + 1))))
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let write = (0..KEYS, prop::bool::weighted(0.7));
     let narrow = (0..KEYS - 8, prop::collection::vec((0..8_u8, any::<bool>()), 1..12));
@@ -264,6 +341,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => any::<bool>().prop_map(Step::Begin),
         5 => any::<usize>().prop_map(Step::Commit),
         1 => any::<usize>().prop_map(Step::GiveUp),
+        2 => asked().prop_map(|(from, to)| Step::Ask(from, to)),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -306,6 +384,32 @@ proptest! {
         store.flush(keys.into_iter().map(|key| (key, false)).collect());
         store.settle(true);
         prop_assert_eq!(store.version.tables().count(), 0);
+    }
+
+    /// Whatever is asked for comes to an end, whatever the tree looks like.
+    #[test]
+    fn what_is_asked_for_is_done(
+        steps in steps(),
+        trigger in prop_oneof![2..7_usize, Just(usize::MAX)],
+        slice in prop_oneof![Just(2_u64), Just(8), Just(32), Just(1000)],
+        ranges in prop::collection::vec(asked(), 1..4),
+        flushes in prop::collection::vec(prop::collection::vec((0..KEYS, any::<bool>()), 1..40), 0..6),
+    ) {
+        let mut store = Store::new(trigger, slice);
+        for step in steps {
+            store.step(step);
+            store.check();
+        }
+        for range in ranges {
+            store.compact(range, &flushes);
+        }
+        while !store.begun.is_empty() {
+            store.commit(0);
+        }
+        store.compact((0, None), &[]);
+        prop_assert!(store.version.runs().len() <= 1);
+        let rows: usize = store.rows.values().map(Vec::len).sum();
+        prop_assert_eq!(rows, store.model.values().flatten().count(), "each key once");
     }
 
     /// What a crash leaves in the middle of merges is a version like any other: picked

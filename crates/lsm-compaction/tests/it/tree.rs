@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use lsm_compaction::{Busy, Cuts, DropRule, Load, Plan, Policy};
+use lsm_compaction::{Asked, Busy, Cuts, DropRule, Load, Plan, Policy};
 use lsm_manifest::{Edit, EditOp, Span, TableMeta, Version};
 use lsm_types::{RunNo, SeqNo, TableNo, TableUid};
 
@@ -76,6 +76,8 @@ impl Tree {
                 self.draw()
             }
             ["fold", how @ ..] => self.fold(load(how)),
+            ["asked", range] => self.show_asked(range),
+            ["compact", range] => self.compact(range),
             ["flush", range, bytes] => self.flush(range, size(bytes)),
             ["debt"] => {
                 let debt = self.policy.debt(&self.version);
@@ -271,6 +273,39 @@ impl Tree {
             if let Load::Idle { credit } = &mut load {
                 *credit -= plan.charge;
             }
+            writeln!(text, "{}", self.show(&plan).lines().next().unwrap()).unwrap();
+            self.apply(&plan, 100);
+        }
+        panic!("no end of it:\n{text}");
+    }
+
+    /// What somebody asks for who names letters, of all runs up to now.
+    fn asked(&self, range: &str) -> Asked {
+        let (start, end) = range.split_once("..").unwrap();
+        let end = Some(end.as_bytes().to_vec()).filter(|end| !end.is_empty());
+        let newest = *self.version.runs().last_key_value().unwrap().0;
+        Asked { span: Span { start: start.as_bytes().to_vec(), end }, newest }
+    }
+
+    fn show_asked(&mut self, range: &str) -> String {
+        let asked = self.asked(range);
+        let left = show_size(asked.bytes_left(&self.version));
+        match self.policy.pick_asked(&self.version, &self.busy, &asked) {
+            Ok(plan) => {
+                let text = plan.as_ref().map_or("nothing".into(), |plan| self.show(plan));
+                self.plan = plan.map(|plan| (self.version.clone(), plan));
+                format!("{left} left\n{text}")
+            }
+            Err(hindered) => format!("{left} left\nhindered: {hindered:?}"),
+        }
+    }
+
+    fn compact(&mut self, range: &str) -> String {
+        let asked = self.asked(range);
+        let mut text = String::new();
+        for _ in 0..200 {
+            let picked = self.policy.pick_asked(&self.version, &self.busy, &asked);
+            let Some(plan) = picked.unwrap() else { return text + &self.draw() };
             writeln!(text, "{}", self.show(&plan).lines().next().unwrap()).unwrap();
             self.apply(&plan, 100);
         }
