@@ -29,6 +29,7 @@ mod buffer;
 mod cleaner;
 mod close;
 mod compact;
+mod crossing;
 mod current;
 mod error;
 mod explain;
@@ -38,6 +39,7 @@ mod install;
 mod key_buffer;
 #[cfg(feature = "durability")]
 mod log;
+mod memo;
 mod names;
 mod open;
 mod options;

@@ -14,6 +14,7 @@ use lsm_manifest::Span;
 use lsm_merge::Merge;
 use lsm_types::{Cursor, Entry, Kind, SeqNo};
 
+use crate::crossing::Crossing;
 use crate::run_cursor::Reading;
 use crate::source::Source;
 use crate::sync::shown;
@@ -36,6 +37,18 @@ pub(crate) struct Rows {
     is_back_waiting: bool,
     is_done: bool,
     error: Option<Arc<Error>>,
+    /// The dead keys before the row that was taken last, if there were any.
+    crossing: Crossing,
+}
+
+/// What an end came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    Row,
+    /// A deleted key.
+    Dead,
+    /// Nothing that is left for it.
+    End,
 }
 
 /// A row where it lies.
@@ -49,7 +62,8 @@ impl Rows {
     pub(crate) fn new(view: shown::Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
         let is_done = range.is_empty();
         let (front, back, from, is_back_waiting, error) = (None, None, None, false, None);
-        Self { view, snapshot, range, front, back, from, is_back_waiting, is_done, error }
+        let crossing = Crossing::default();
+        Self { view, snapshot, range, front, back, from, is_back_waiting, is_done, error, crossing }
     }
 
     /// All of the range once more, from its ends.
@@ -144,45 +158,99 @@ impl Rows {
 
     #[inline]
     fn step(&mut self) -> Result<bool> {
-        let Some(front) = self.front.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
-        loop {
-            front.advance()?;
-            let Some((key, kind)) = front.key() else { break };
+        match self.look()? {
+            Ahead::Row => Ok(true),
+            Ahead::Dead => self.cross(),
+            Ahead::End => Ok(false),
+        }
+    }
+
+    /// Moves the front one key on.
+    #[inline]
+    fn look(&mut self) -> Result<Ahead> {
+        let Some(front) = self.front.as_mut().filter(|_| !self.is_done) else {
+            return Ok(Ahead::End);
+        };
+        front.advance()?;
+        if let Some((key, kind)) = front.key() {
             let is_behind = self.range.end.as_deref().is_some_and(|end| end <= key);
             let is_free = |back: &Merge<Source>| match back.shown() {
                 Some(at) => key < at || self.is_back_waiting && key == at,
                 None => false,
             };
-            if is_behind || !self.back.as_ref().is_none_or(is_free) {
-                break;
-            }
-            if kind == Kind::Put {
-                return Ok(true);
+            if !is_behind && self.back.as_ref().is_none_or(is_free) {
+                return Ok(if kind == Kind::Put { Ahead::Row } else { Ahead::Dead });
             }
         }
         self.is_done = true;
-        Ok(false)
+        Ok(Ahead::End)
+    }
+
+    /// Goes over dead keys, from the one that the front came to, up to a row.
+    #[inline(never)]
+    fn cross(&mut self) -> Result<bool> {
+        self.crossing.begin();
+        loop {
+            let key = self.front.as_ref().and_then(Merge::key);
+            let memo = key.and_then(|(key, _)| self.crossing.pass(key, self.snapshot, &self.view));
+            if let Some(memo) = memo
+                && let Some(front) = self.front.take()
+            {
+                self.front = Some(Merge::forward(front.into_sources(), memo.end())?);
+            }
+            let ahead = self.look()?;
+            if ahead != Ahead::Dead {
+                self.crossing.end(self.snapshot, &self.view);
+                return Ok(ahead == Ahead::Row);
+            }
+        }
     }
 
     fn step_back(&mut self) -> Result<bool> {
-        let Some(back) = self.back.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
+        match self.look_back()? {
+            Ahead::Row => Ok(true),
+            Ahead::Dead => self.cross_back(),
+            Ahead::End => Ok(false),
+        }
+    }
+
+    /// Moves the back one key on.
+    fn look_back(&mut self) -> Result<Ahead> {
+        let Some(back) = self.back.as_mut().filter(|_| !self.is_done) else {
+            return Ok(Ahead::End);
+        };
         let from = self.from.as_deref().unwrap_or(&self.range.start);
-        loop {
-            if !std::mem::take(&mut self.is_back_waiting) {
-                back.advance()?;
-            }
-            let Some((key, kind)) = back.key() else { break };
+        if !std::mem::take(&mut self.is_back_waiting) {
+            back.advance()?;
+        }
+        if let Some((key, kind)) = back.key() {
             let taken = self.front.as_ref().and_then(Merge::shown);
-            if key < from || taken.is_some_and(|taken| taken >= key) {
-                self.is_back_waiting = true;
-                break;
+            if key >= from && taken.is_none_or(|taken| taken < key) {
+                return Ok(if kind == Kind::Put { Ahead::Row } else { Ahead::Dead });
             }
-            if kind == Kind::Put {
-                return Ok(true);
-            }
+            self.is_back_waiting = true;
         }
         self.is_done = true;
-        Ok(false)
+        Ok(Ahead::End)
+    }
+
+    /// Goes over dead keys, from the one that the back came to, down to a row.
+    fn cross_back(&mut self) -> Result<bool> {
+        self.crossing.begin();
+        loop {
+            let key = self.back.as_ref().and_then(Merge::key);
+            let memo = key.and_then(|(key, _)| self.crossing.pass(key, self.snapshot, &self.view));
+            if let Some(memo) = memo
+                && let Some(back) = self.back.take()
+            {
+                self.back = Some(Merge::backward(back.into_sources(), Some(memo.start()))?);
+            }
+            let ahead = self.look_back()?;
+            if ahead != Ahead::Dead {
+                self.crossing.end(self.snapshot, &self.view);
+                return Ok(ahead == Ahead::Row);
+            }
+        }
     }
 
     fn check(&self) -> Result<()> {

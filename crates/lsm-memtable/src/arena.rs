@@ -297,6 +297,26 @@ impl Arena {
         self.chunks.get(chunk)?.version(word)
     }
 
+    /// Shows every entry with a number above `seq` that was written before the call, from
+    /// the newest chunk back.
+    pub(crate) fn visit_newer(&self, seq: SeqNo, mut visit: impl FnMut(&Entry<'_>)) {
+        let known = (0..).take_while(|number| self.chunks.get(*number).is_some()).count();
+        for chunk in (0..known).rev().filter_map(|number| self.chunks.get(number)) {
+            let mut word = 0;
+            while let Some(version) = chunk.version(word) {
+                if version.entry.seq > seq {
+                    visit(&version.entry);
+                }
+                word += version.words();
+            }
+            // When a chunk is begun that others share, nothing more comes into those before.
+            let begins_before = |first: Version<'_>| first.entry.seq <= seq;
+            if !chunk.is_single && chunk.version(0).is_some_and(begins_before) {
+                return;
+            }
+        }
+    }
+
     /// Asks the processor to fetch the beginning of an entry that will be wanted soon.
     #[inline]
     pub(crate) fn prefetch(&self, place: Place) {
