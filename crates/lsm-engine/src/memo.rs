@@ -211,3 +211,120 @@ impl Memos {
         self.set.store(Arc::new(before.confirmed(&memo)));
     }
 }
+
+/// Loom models: a writer, a reader who finds a range dead and leaves a memo, another one
+/// who uses it.
+#[cfg(all(loom, test))]
+mod models {
+    use loom::sync::Mutex as LoomMutex;
+    use loom::thread;
+
+    use super::*;
+
+    const KEY: &[u8] = b"k";
+
+    /// Stands in for a store of one key: of its writes all that are inserted, and whether
+    /// they put something; and the last one that is published. It begins with a delete.
+    struct Stub {
+        memos: Memos,
+        inserted: LoomMutex<Vec<(u64, bool)>>,
+        published: AtomicU64,
+    }
+
+    impl Stub {
+        fn new() -> Arc<Self> {
+            let inserted = LoomMutex::new(vec![(1, false)]);
+            Arc::new(Self { memos: Memos::default(), inserted, published: AtomicU64::new(1) })
+        }
+
+        fn write(&self, number: u64, is_put: bool) {
+            self.inserted.lock().unwrap().push((number, is_put));
+            if is_put {
+                let seq = SeqNo::new(number).unwrap();
+                self.memos.note_puts(seq, seq, || [KEY].into_iter());
+            }
+            self.published.store(number, Ordering::Release);
+        }
+
+        fn seen(&self) -> SeqNo {
+            SeqNo::new(self.published.load(Ordering::Acquire)).unwrap()
+        }
+
+        /// What the key has after the write `seen`, without a memo.
+        fn has_value(&self, seen: SeqNo) -> bool {
+            let inserted = self.inserted.lock().unwrap();
+            inserted.iter().rev().find(|(number, _)| *number <= seen.get()).unwrap().1
+        }
+
+        /// A reader who leaves a memo where it can.
+        fn scan(&self) {
+            let seen = self.seen();
+            if self.memos.find(KEY, seen).is_some() {
+                assert!(!self.has_value(seen), "a memo hides a value after {seen}");
+            } else if !self.has_value(seen) {
+                self.memos.leave(b"a", b"z", seen, |last| {
+                    let inserted = self.inserted.lock().unwrap();
+                    inserted.iter().any(|(number, is_put)| {
+                        (seen.get() + 1..=last.get()).contains(number) && *is_put
+                    })
+                });
+            }
+        }
+    }
+
+    fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(preemptions));
+        builder.check(run);
+    }
+
+    #[test]
+    fn a_put_meets_a_memo_that_is_being_left() {
+        model(4, || {
+            let stub = Stub::new();
+            let writer = Arc::clone(&stub);
+            let writer = thread::spawn(move || writer.write(2, true));
+            stub.scan();
+            stub.scan();
+            writer.join().unwrap();
+            stub.scan();
+            assert!(stub.memos.find(KEY, stub.seen()).is_none(), "the put is hidden");
+        });
+    }
+
+    #[test]
+    fn a_memo_comes_in_the_place_of_another_while_there_are_puts() {
+        model(3, || {
+            let stub = Stub::new();
+            stub.scan();
+            let writer = Arc::clone(&stub);
+            let writer = thread::spawn(move || {
+                writer.write(2, true);
+                writer.write(3, false);
+            });
+            stub.scan();
+            stub.scan();
+            writer.join().unwrap();
+            stub.scan();
+            stub.scan();
+        });
+    }
+
+    #[test]
+    fn two_readers_leave_memos_while_there_is_a_put() {
+        model(2, || {
+            let stub = Stub::new();
+            let (writer, reader) = (Arc::clone(&stub), Arc::clone(&stub));
+            let writer = thread::spawn(move || writer.write(2, true));
+            let reader = thread::spawn(move || {
+                reader.scan();
+                reader.scan();
+            });
+            stub.scan();
+            stub.scan();
+            writer.join().unwrap();
+            reader.join().unwrap();
+            stub.scan();
+        });
+    }
+}

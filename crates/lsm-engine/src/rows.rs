@@ -270,3 +270,24 @@ fn row(merge: &Merge<Source>) -> Option<Row<'_>> {
     let Entry { user_key, value, .. } = merge.entry()?;
     Some(Row { key: user_key, value })
 }
+
+#[cfg(test)]
+impl Rows {
+    /// What was crossed before the row that was taken last.
+    pub(crate) fn crossing(&self) -> &Crossing {
+        &self.crossing
+    }
+
+    /// Whether there is a memo for a key that these rows could use.
+    pub(crate) fn memo_at(&self, key: &[u8]) -> bool {
+        self.view.memos.find(key, self.snapshot).is_some()
+    }
+
+    pub(crate) fn count(mut self) -> usize {
+        let mut count = 0;
+        while self.advance().unwrap_or_default() {
+            count += 1;
+        }
+        count
+    }
+}

@@ -497,6 +497,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_the_entries_above_a_number_each_is_shown_once() {
+        let bytes = vec![7; 40_000];
+        let arena = Arena::new(1 << 20);
+        let seq = |number| SeqNo::new(number).unwrap();
+        for number in 1..=3_000 {
+            // Some have a chunk of their own.
+            let len = if number % 100 == 0 { bytes.len() } else { number as usize % 90 };
+            let mut version = version(b"key", &bytes[..len], None);
+            version.entry.seq = seq(number);
+            arena.writer().push(&version);
+        }
+        for above in (0..=3_000).step_by(7).chain([2_999, 3_000, 5_000]) {
+            let mut shown = Vec::new();
+            arena.visit_newer(seq(above), |entry| shown.push(entry.seq.get()));
+            shown.sort_unstable();
+            assert_eq!(shown, (above + 1..=3_000).collect::<Vec<_>>(), "above {above}");
+        }
+    }
+
     /// Whatever number is taken for a place: what is read there was written before.
     #[test]
     fn any_number_may_be_taken_for_a_place() {

@@ -14,6 +14,7 @@ mod kill;
 mod model;
 #[cfg(feature = "durability")]
 mod policy;
+mod queues;
 mod ranges;
 mod reads;
 mod snapshots;
