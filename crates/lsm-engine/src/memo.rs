@@ -15,19 +15,19 @@
 //! # Why no put is missed
 //!
 //! The reader that found the range dead saw the writes up to `seq`. Installing: (1) the
-//! memo is put into the set that writers look at, unconfirmed; (2) `stamp` is stored;
-//! (3) `inserted` is loaded; (4) puts above `seq` up to that number are looked for in the
-//! memtable, and one inside the range discards the memo; (5) the memo is confirmed. A
-//! writer: (a) inserts its puts; (b) stores their last number in `inserted`; (c) loads
-//! `stamp`, and the set if there is one; (d) sets `until` of the memos that its puts fall
-//! into; (e) publishes. (2), (3), (b) and (c) are `SeqCst`. Take a put above `seq`:
+//! memo is put into the set that writers look at, unconfirmed; (2) `stamp` is stored; then
+//! comes a fence; (3) `inserted` is loaded; (4) puts above `seq` up to that number are
+//! looked for in the memtable, and one inside the range discards the memo; (5) the memo is
+//! confirmed. A writer: (a) inserts its puts; (b) stores their last number in `inserted`;
+//! then comes a fence; (c) loads `stamp`, and the set if there is one; (d) sets `until` of
+//! the memos that its puts fall into; (e) publishes. The fences are `SeqCst`, so they have
+//! an order. Take a put above `seq`:
 //!
-//! * If (c) reads what (2) stored, or later, the set that is loaded then has the memo, and
-//!   (d) comes before (e): who sees the put sees `until`.
-//! * If (c) reads something older, (c) comes before (2) in the one order of these four,
-//!   hence (b) before (3): the number is among those that (4) looks for, and the put is in
-//!   the memtable. If the memtable was frozen meanwhile, so that later puts may be in
-//!   another one, the memo is discarded.
+//! * If the reader's fence comes first, (c) reads what (2) stored, or later: the set that
+//!   is loaded then has the memo, and (d) comes before (e): who sees the put sees `until`.
+//! * If the writer's fence comes first, (3) reads what (b) stored, or later: the number is
+//!   among those that (4) looks for, and the put is in the memtable. If the memtable was
+//!   frozen meanwhile, so that later puts may be in another one, the memo is discarded.
 //! * A put up to `seq` was seen by the reader that found the range dead.
 //!
 //! A memo leaves the set only for one that is confirmed already, and never comes back. So
@@ -38,7 +38,7 @@
 
 use lsm_types::SeqNo;
 
-use crate::sync::shown::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, Swap};
+use crate::sync::shown::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, Swap, fence};
 
 /// How many are kept; each makes a put into the span of all of them dearer.
 const MOST: usize = 16;
@@ -169,8 +169,9 @@ impl Memos {
         last: SeqNo,
         puts: impl FnOnce() -> I,
     ) {
-        self.inserted.store(last.get(), Ordering::SeqCst);
-        if self.stamp.load(Ordering::SeqCst) == 0 {
+        self.inserted.store(last.get(), Ordering::Release);
+        fence(Ordering::SeqCst);
+        if self.stamp.load(Ordering::Acquire) == 0 {
             return;
         }
         let set = self.set.load();
@@ -201,8 +202,9 @@ impl Memos {
             is_confirmed: AtomicBool::new(false),
         });
         self.set.store(Arc::new(before.with(&memo)));
-        self.stamp.store(1, Ordering::SeqCst);
-        let inserted = SeqNo::new(self.inserted.load(Ordering::SeqCst)).unwrap_or(SeqNo::MAX);
+        self.stamp.store(1, Ordering::Release);
+        fence(Ordering::SeqCst);
+        let inserted = SeqNo::new(self.inserted.load(Ordering::Acquire)).unwrap_or(SeqNo::MAX);
         if inserted > seen && has_put(inserted) {
             self.set.store(before);
             return;

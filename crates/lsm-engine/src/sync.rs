@@ -2,7 +2,7 @@
 //! checkers that run the engine in many orders of its steps.
 //!
 //! Under `cfg(shuttle)` every lock, wait and message is a place where another thread
-//! may go on; under `cfg(loom)` there is what the models of `current` need. The
+//! may go on; under `cfg(loom)` there is what the models of `current` and `memo` need. The
 //! commands are `cargo xtask shuttle` and `cargo xtask loom`.
 
 #[cfg(not(shuttle))]
@@ -22,7 +22,7 @@ pub(crate) use self::shuttled::{Condvar, Mutex, MutexGuard, mpsc};
 pub(crate) mod shown {
     pub(crate) use std::sync::atomic::Ordering;
     #[cfg(not(shuttle))]
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, fence};
     pub(crate) use std::sync::{Arc, Weak};
 
     pub(crate) use arc_swap::{ArcSwap as Swap, Guard};
@@ -32,7 +32,7 @@ pub(crate) mod shown {
     }
 
     #[cfg(shuttle)]
-    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, fence};
 
     #[cfg(not(shuttle))]
     pub(crate) use super::Mutex;
@@ -47,7 +47,7 @@ pub(crate) mod shown {
     use std::sync::PoisonError;
 
     pub(crate) use loom::sync::Arc;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
     pub(crate) type Guard<T> = T;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lsm_db::{Lsm, LsmConfig, Snapshot, WriteBatch};
+use lsm_db::{Batch, Lsm, LsmConfig, Snapshot};
 use lsm_testkit::{Rng, SimDisk};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -62,7 +62,7 @@ impl Queues {
             }
             10..=13 => {
                 let end = tail.min(head + many);
-                let mut batch = WriteBatch::new();
+                let mut batch = Batch::new();
                 for number in head..end {
                     batch.delete(key(queue, number));
                     self.model.remove(&key(queue, number));
@@ -79,7 +79,7 @@ impl Queues {
             }
             15 => {
                 let (a, b) = (self.rng.below(head + 1), self.rng.below(head + 1));
-                let mut batch = WriteBatch::new();
+                let mut batch = Batch::new();
                 batch.put(key(queue, a), b"back");
                 batch.delete(key(queue, b));
                 self.db.write(batch).unwrap();
