@@ -66,7 +66,8 @@ fn peek(db: &Lsm) -> Result<(f64, f64), Failure> {
     let begun = Instant::now();
     for number in 0..PEEKS {
         let mut expected = DELETED;
-        for (found, _) in db.prefix("job/").take(PEEK_ROWS as usize).map(|row| row.ok()).flatten() {
+        for row in db.prefix("job/").take(PEEK_ROWS as usize) {
+            let (found, _) = row?;
             assert_eq!(found, *key(expected).as_bytes(), "the head of the queue");
             expected += 1;
         }
