@@ -97,21 +97,14 @@ impl Range {
     /// ```
     #[inline]
     pub fn next_ref(&mut self) -> Option<Result<(&[u8], &[u8])>> {
-        lent(self.rows.next_ref())
+        self.rows.next_ref().map(|row| row.map_err(Error::engine))
     }
 
     /// As `next_back`, lending as [`next_ref`](Range::next_ref) does.
     #[inline]
     pub fn next_back_ref(&mut self) -> Option<Result<(&[u8], &[u8])>> {
-        lent(self.rows.next_back_ref())
+        self.rows.next_back_ref().map(|row| row.map_err(Error::engine))
     }
-}
-
-#[inline]
-fn lent<'a>(
-    row: Option<Result<(&'a [u8], &'a [u8]), lsm_engine::Error>>,
-) -> Option<Result<(&'a [u8], &'a [u8])>> {
-    row.map(|row| row.map_err(Error::engine))
 }
 
 #[inline(always)]

@@ -105,6 +105,7 @@ pub const STEPS: &[Step] = &[
         ..check("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])
     },
     check("example embedded_kv", &["run", "--release", "-p", "lsm-db", "--example", "embedded_kv"]),
+    check("example work_queue", &["run", "--release", "-p", "lsm-db", "--example", "work_queue"]),
     check("example range_scan", &["run", "--release", "-p", "lsm-db", "--example", "range_scan"]),
     check(
         "example batch_writes",

@@ -21,7 +21,7 @@ pub(crate) struct Buffer {
     pub(crate) memtable: Arc<Memtable>,
     /// The log that holds the same writes, if there is one.
     log: OnceLock<LogNo>,
-    /// The last write in the memtable.
+    /// The last write in the memtable, or before it while it is empty.
     last_seq: AtomicU64,
     /// Bytes of all keys and values that were written to it.
     written: AtomicU64,
@@ -30,9 +30,10 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    pub(crate) fn new(id: BufferId, disk: &Disk) -> Self {
+    /// An empty one for what comes after the write `before`.
+    pub(crate) fn new(id: BufferId, before: SeqNo, disk: &Disk) -> Self {
         let memtable = Arc::new(Memtable::with_capacity(disk.options.memtable_capacity));
-        let (last_seq, written) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (last_seq, written) = (AtomicU64::new(before.get()), AtomicU64::new(0));
         let cleaner = disk.cleaner.clone();
         Self { id, memtable, log: OnceLock::new(), last_seq, written, cleaner }
     }

@@ -271,6 +271,7 @@ impl Shared {
             active: Arc::clone(&view.active),
             frozen: still_frozen(view, commit.flushed),
             tables: Arc::clone(&tables),
+            memos: Arc::clone(&view.memos),
         });
         let kept = tables.handles();
         let removed = handles.values().filter(|table| !kept.contains_key(&table.number()));

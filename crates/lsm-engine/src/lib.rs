@@ -31,6 +31,7 @@ mod buffer;
 mod cleaner;
 mod close;
 mod compact;
+mod crossing;
 mod current;
 mod error;
 mod explain;
@@ -41,6 +42,7 @@ mod install;
 mod key_buffer;
 #[cfg(feature = "durability")]
 mod log;
+mod memo;
 mod names;
 mod open;
 mod options;

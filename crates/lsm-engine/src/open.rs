@@ -115,7 +115,8 @@ impl Engine {
         let Replay { buffers, empty, last_seq, records, cut_bytes } = replayed;
         let next = buffers.last().map_or(0, |buffer| buffer.id.0 + 1);
         let view = View {
-            active: Arc::new(Buffer::new(BufferId(next), &disk)),
+            active: Arc::new(Buffer::new(BufferId(next), last_seq, &disk)),
+            memos: Arc::default(),
             frozen: buffers.into_iter().rev().map(Arc::new).collect(),
             tables: Arc::new(tables),
         };

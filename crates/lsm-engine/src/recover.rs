@@ -47,7 +47,7 @@ pub(crate) fn replay(disk: &Disk, store: [u8; 16], version: &Version) -> Result<
     let buffers: Vec<_> = (0..)
         .zip(version.logs().keys())
         .map(|(id, log)| {
-            let buffer = Buffer::new(BufferId(id), disk);
+            let buffer = Buffer::new(BufferId(id), version.last_seq(), disk);
             buffer.set_log(*log);
             buffer
         })

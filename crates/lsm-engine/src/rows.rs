@@ -15,6 +15,7 @@ use lsm_merge::Merge;
 use lsm_types::{Cursor, Entry, Kind, SeqNo};
 
 use crate::block_place::Reading;
+use crate::crossing::Crossing;
 use crate::source::Source;
 use crate::sync::shown;
 use crate::view::View;
@@ -35,6 +36,18 @@ pub(crate) struct Rows {
     is_back_waiting: bool,
     is_done: bool,
     error: Option<Arc<Error>>,
+    /// The dead keys before the row that was taken last, if there were any.
+    crossing: Crossing,
+}
+
+/// What an end came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    Row,
+    /// A deleted key.
+    Dead,
+    /// Nothing that is left for it.
+    End,
 }
 
 /// A row where it lies.
@@ -48,7 +61,8 @@ impl Rows {
     pub(crate) fn new(view: shown::Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
         let is_done = range.is_empty();
         let (front, back, from, is_back_waiting, error) = (None, None, None, false, None);
-        Self { view, snapshot, range, front, back, from, is_back_waiting, is_done, error }
+        let crossing = Crossing::default();
+        Self { view, snapshot, range, front, back, from, is_back_waiting, is_done, error, crossing }
     }
 
     /// All of the range once more, from its ends.
@@ -168,52 +182,101 @@ impl Rows {
 
     #[inline]
     fn step(&mut self) -> Result<bool> {
-        let Some(front) = &mut self.front else { return Ok(false) };
-        loop {
-            front.advance()?;
-            let Some(source) = front.source() else { break };
-            let Some((key, kind)) = source.key() else { break };
-            if source.goes_beyond() && self.range.end.as_deref().is_some_and(|end| end <= key) {
-                break;
-            }
-            if let Some(back) = &self.back {
-                let is_free = |at: &[u8]| key < at || self.is_back_waiting && key == at;
-                if !back.shown().is_some_and(is_free) {
-                    break;
-                }
-            }
-            if kind == Kind::Put {
-                return Ok(true);
+        match self.look()? {
+            Ahead::Row => Ok(true),
+            Ahead::Dead => self.cross(),
+            Ahead::End => Ok(false),
+        }
+    }
+
+    /// Moves the front one key on.
+    #[inline(always)]
+    fn look(&mut self) -> Result<Ahead> {
+        let Some(front) = &mut self.front else { return Ok(Ahead::End) };
+        front.advance()?;
+        let Some(source) = front.source() else { return Ok(Ahead::End) };
+        let Some((key, kind)) = source.key() else { return Ok(Ahead::End) };
+        if source.goes_beyond() && self.range.end.as_deref().is_some_and(|end| end <= key) {
+            return Ok(Ahead::End);
+        }
+        if let Some(back) = &self.back {
+            let is_free = |at: &[u8]| key < at || self.is_back_waiting && key == at;
+            if !back.shown().is_some_and(is_free) {
+                return Ok(Ahead::End);
             }
         }
-        Ok(false)
+        Ok(if kind == Kind::Put { Ahead::Row } else { Ahead::Dead })
+    }
+
+    /// Goes over dead keys, from the one that the front came to, up to a row.
+    #[inline(never)]
+    fn cross(&mut self) -> Result<bool> {
+        self.crossing.begin();
+        loop {
+            let key = self.front.as_ref().and_then(Merge::key);
+            let memo = key.and_then(|(key, _)| self.crossing.pass(key, self.snapshot, &self.view));
+            if let Some(memo) = memo
+                && let Some(front) = self.front.take()
+            {
+                self.front = Some(Merge::forward(front.into_sources(), memo.end())?);
+            }
+            let ahead = self.look()?;
+            if ahead != Ahead::Dead {
+                self.crossing.end(self.snapshot, &self.view);
+                return Ok(ahead == Ahead::Row);
+            }
+        }
     }
 
     #[inline]
     fn step_back(&mut self) -> Result<bool> {
-        let Some(back) = &mut self.back else { return Ok(false) };
+        match self.look_back()? {
+            Ahead::Row => Ok(true),
+            Ahead::Dead => self.cross_back(),
+            Ahead::End => Ok(false),
+        }
+    }
+
+    /// Moves the back one key on.
+    #[inline(always)]
+    fn look_back(&mut self) -> Result<Ahead> {
+        let Some(back) = &mut self.back else { return Ok(Ahead::End) };
+        if !std::mem::take(&mut self.is_back_waiting) {
+            back.advance()?;
+        }
+        let Some(source) = back.source() else { return Ok(Ahead::End) };
+        let Some((key, kind)) = source.key() else { return Ok(Ahead::End) };
+        let from = match &self.from {
+            None if source.goes_beyond() => Some(&self.range.start),
+            from => from.as_ref(),
+        };
+        let taken = self.front.as_ref().and_then(Merge::shown);
+        if from.is_some_and(|from| key < from.as_slice()) || taken.is_some_and(|taken| taken >= key)
+        {
+            self.is_back_waiting = true;
+            return Ok(Ahead::End);
+        }
+        Ok(if kind == Kind::Put { Ahead::Row } else { Ahead::Dead })
+    }
+
+    /// Goes over dead keys, from the one that the back came to, down to a row.
+    #[inline(never)]
+    fn cross_back(&mut self) -> Result<bool> {
+        self.crossing.begin();
         loop {
-            if !std::mem::take(&mut self.is_back_waiting) {
-                back.advance()?;
-            }
-            let Some(source) = back.source() else { break };
-            let Some((key, kind)) = source.key() else { break };
-            let from = match &self.from {
-                None if source.goes_beyond() => Some(&self.range.start),
-                from => from.as_ref(),
-            };
-            let taken = self.front.as_ref().and_then(Merge::shown);
-            if from.is_some_and(|from| key < from.as_slice())
-                || taken.is_some_and(|taken| taken >= key)
+            let key = self.back.as_ref().and_then(Merge::key);
+            let memo = key.and_then(|(key, _)| self.crossing.pass(key, self.snapshot, &self.view));
+            if let Some(memo) = memo
+                && let Some(back) = self.back.take()
             {
-                self.is_back_waiting = true;
-                break;
+                self.back = Some(Merge::backward(back.into_sources(), Some(memo.start()))?);
             }
-            if kind == Kind::Put {
-                return Ok(true);
+            let ahead = self.look_back()?;
+            if ahead != Ahead::Dead {
+                self.crossing.end(self.snapshot, &self.view);
+                return Ok(ahead == Ahead::Row);
             }
         }
-        Ok(false)
     }
 
     /// The error that ended the rows, if one did.
@@ -243,4 +306,25 @@ impl Rows {
 fn row(merge: &Merge<Source>) -> Option<Row<'_>> {
     let Entry { user_key, value, .. } = merge.entry()?;
     Some(Row { key: user_key, value })
+}
+
+#[cfg(test)]
+impl Rows {
+    /// What was crossed before the row that was taken last.
+    pub(crate) fn crossing(&self) -> &Crossing {
+        &self.crossing
+    }
+
+    /// Whether there is a memo for a key that these rows could use.
+    pub(crate) fn memo_at(&self, key: &[u8]) -> bool {
+        self.view.memos.find(key, self.snapshot).is_some()
+    }
+
+    pub(crate) fn count(mut self) -> usize {
+        let mut count = 0;
+        while self.advance() {
+            count += 1;
+        }
+        count
+    }
 }

@@ -89,9 +89,12 @@ impl Engine {
 }
 
 impl Shared {
-    /// The view in force, to keep, and up to which write its reader may look.
+    /// The view in force, to keep, and the last write that its reader sees. That number is
+    /// exact, which memos rest on: a view that was replaced before the published number was
+    /// loaded may lack the last writes that the number names, and ends with its memtable.
     pub(crate) fn pinned(&self) -> (shown::Arc<View>, SeqNo) {
-        let (view, snapshot) = self.view.snapshot();
+        let (view, published) = self.view.snapshot();
+        let snapshot = published.min(view.active.last_seq());
         (shown::Arc::clone(&view), snapshot)
     }
 }

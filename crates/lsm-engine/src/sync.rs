@@ -2,7 +2,7 @@
 //! checkers that run the engine in many orders of its steps.
 //!
 //! Under `cfg(shuttle)` every lock, wait and message is a place where another thread
-//! may go on; under `cfg(loom)` there is what the models of `current` need. The
+//! may go on; under `cfg(loom)` there is what the models of `current` and `memo` need. The
 //! commands are `cargo xtask shuttle` and `cargo xtask loom`.
 
 #[cfg(not(shuttle))]
@@ -20,8 +20,9 @@ pub(crate) use self::shuttled::{Condvar, Mutex, MutexGuard, mpsc};
 /// What readers load without a lock.
 #[cfg(not(all(loom, test)))]
 pub(crate) mod shown {
+    pub(crate) use std::sync::atomic::Ordering;
     #[cfg(not(shuttle))]
-    pub(crate) use std::sync::atomic::AtomicU64;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, fence};
     pub(crate) use std::sync::{Arc, Weak};
 
     pub(crate) use arc_swap::{ArcSwap as Swap, Guard};
@@ -31,7 +32,7 @@ pub(crate) mod shown {
     }
 
     #[cfg(shuttle)]
-    pub(crate) use shuttle::sync::atomic::AtomicU64;
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, fence};
 
     #[cfg(not(shuttle))]
     pub(crate) use super::Mutex;
@@ -46,7 +47,7 @@ pub(crate) mod shown {
     use std::sync::PoisonError;
 
     pub(crate) use loom::sync::Arc;
-    pub(crate) use loom::sync::atomic::AtomicU64;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
     pub(crate) type Guard<T> = T;
 
@@ -100,6 +101,10 @@ pub(crate) mod shown {
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
+
+        pub(crate) fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
     }
 }
 
@@ -126,6 +131,10 @@ mod shuttled {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
         }
     }
 

@@ -8,6 +8,7 @@ use lsm_types::{RunNo, TableNo};
 
 use crate::Result;
 use crate::buffer::Buffer;
+use crate::memo::Memos;
 use crate::table::Table;
 
 /// A table and the keys it still stands for.
@@ -134,6 +135,8 @@ pub(crate) struct View {
     /// Newest first.
     pub(crate) frozen: Vec<Arc<Buffer>>,
     pub(crate) tables: Arc<Tables>,
+    /// Those of the store, which is one for all views.
+    pub(crate) memos: Arc<Memos>,
 }
 
 impl View {

@@ -121,6 +121,16 @@ impl Writes<'_> {
         own.into_iter().chain(self.members.iter().map(|member| member.item()))
     }
 
+    /// The keys of their puts.
+    fn puts(&self) -> impl Iterator<Item = &[u8]> {
+        let own = match &self.own {
+            Write::One(op) => Some(*op),
+            Write::Batch(_) => None,
+        };
+        let ops = own.into_iter().chain(self.batches().flat_map(Batch::ops).flatten());
+        ops.filter(|op| op.kind == Kind::Put).map(|op| op.key)
+    }
+
     fn bytes(&self) -> usize {
         let own = self.own.bytes();
         self.members.iter().fold(own, |bytes, member| bytes + member.item().bytes().len())
@@ -177,7 +187,7 @@ impl Shared {
             left.is_some()
         });
         let writes = Writes { own, members };
-        let applied = self.apply(&mut writer, &view.active, &writes);
+        let applied = self.apply(&mut writer, &view, &writes);
         if applied.is_ok() {
             view.active.add_bytes(writes.bytes());
         }
@@ -236,7 +246,8 @@ impl Shared {
     }
 
     /// Logs a group, puts it into the active memtable and publishes it.
-    fn apply(&self, writer: &mut Writer, active: &Buffer, writes: &Writes<'_>) -> Result<()> {
+    fn apply(&self, writer: &mut Writer, view: &View, writes: &Writes<'_>) -> Result<()> {
+        let active = &*view.active;
         self.check_sound(writer)?;
         let last = writer.last_seq.checked_add(writes.ops() as u64).ok_or_else(|| {
             Error::UsedUp { path: self.disk.dir.path().into(), what: "sequence numbers" }
@@ -249,7 +260,9 @@ impl Shared {
             return Err(error);
         }
         let mut seq = writer.last_seq;
+        let mut has_put = false;
         let mut insert = |op: Op<'_>| {
+            has_put |= op.kind == Kind::Put;
             seq = seq.checked_add(1).unwrap_or(last);
             active.memtable.insert(op.key, seq, op.kind, op.value);
         };
@@ -261,8 +274,12 @@ impl Shared {
             insert(op.map_err(|error| self.refuse(error.into()))?);
         }
         writer.applying = false;
-        writer.last_seq = last;
+        let before = std::mem::replace(&mut writer.last_seq, last);
         active.set_last_seq(last);
+        if has_put {
+            let first = before.checked_add(1).unwrap_or(last);
+            view.memos.note_puts(first, last, || writes.puts());
+        }
         self.view.publish(last);
         Ok(())
     }
@@ -274,13 +291,18 @@ impl Shared {
         writer.next_buffer += 1;
         #[cfg(feature = "durability")]
         self.retire_log(writer);
-        let next = Arc::new(Buffer::new(id, &self.disk));
+        let next = Arc::new(Buffer::new(id, writer.last_seq, &self.disk));
         let mut frozen = id;
         self.replace_view(|view| {
             frozen = view.active.id;
             let mut buffers = vec![Arc::clone(&view.active)];
             buffers.extend(view.frozen.iter().cloned());
-            View { active: next, frozen: buffers, tables: Arc::clone(&view.tables) }
+            View {
+                active: next,
+                frozen: buffers,
+                tables: Arc::clone(&view.tables),
+                memos: Arc::clone(&view.memos),
+            }
         });
         self.notify();
         frozen

@@ -349,6 +349,26 @@ impl Arena {
         self.chunks.get(chunk)?.version(word)
     }
 
+    /// Shows every entry with a number above `seq` that was written before the call, from
+    /// the newest chunk back.
+    pub(crate) fn visit_newer(&self, seq: SeqNo, mut visit: impl FnMut(&Entry<'_>)) {
+        let known = (0..).take_while(|number| self.chunks.get(*number).is_some()).count();
+        for chunk in (0..known).rev().filter_map(|number| self.chunks.get(number)) {
+            let mut word = 0;
+            while let Some((version, words)) = chunk.version_and_words(word) {
+                if version.entry.seq > seq {
+                    visit(&version.entry);
+                }
+                word += words;
+            }
+            // When a chunk is begun that others share, nothing more comes into those before.
+            let begins_before = |first: Version<'_>| first.entry.seq <= seq;
+            if !chunk.is_single && chunk.version(0).is_some_and(begins_before) {
+                return;
+            }
+        }
+    }
+
     /// Asks the processor to fetch the beginning of an entry that will be wanted soon.
     #[inline]
     pub(crate) fn prefetch(&self, place: Place) {
@@ -560,6 +580,26 @@ mod tests {
             let found = arena.get(*place).unwrap();
             assert_eq!(found.entry, *entry);
             assert_eq!(found.older, number.checked_sub(1).map(|before| pushed[before].0));
+        }
+    }
+
+    #[test]
+    fn of_the_entries_above_a_number_each_is_shown_once() {
+        let bytes = vec![7; 40_000];
+        let arena = Arena::new(1 << 20);
+        let seq = |number| SeqNo::new(number).unwrap();
+        for number in 1..=3_000 {
+            // Some have a chunk of their own.
+            let len = if number % 100 == 0 { bytes.len() } else { number as usize % 90 };
+            let mut version = version(b"key", &bytes[..len], None);
+            version.entry.seq = seq(number);
+            arena.writer().push(&version);
+        }
+        for above in (0..=3_000).step_by(7).chain([2_999, 3_000, 5_000]) {
+            let mut shown = Vec::new();
+            arena.visit_newer(seq(above), |entry| shown.push(entry.seq.get()));
+            shown.sort_unstable();
+            assert_eq!(shown, (above + 1..=3_000).collect::<Vec<_>>(), "above {above}");
         }
     }
 

@@ -255,6 +255,12 @@ impl Memtable {
         newest
     }
 
+    /// Shows every version above `seq` that was written before the call, in no order. It
+    /// takes as long as there are such versions, and a chunk of the arena on top.
+    pub fn visit_newer(&self, seq: SeqNo, visit: impl FnMut(&Entry<'_>)) {
+        self.arena.visit_newer(seq, visit);
+    }
+
     /// Bytes of the newest key and value of every key held.
     #[must_use]
     pub fn live_bytes(&self) -> usize {

@@ -10,6 +10,10 @@
 //! since it won - nothing else is touched: it runs ahead, as it does where sources hold
 //! stretches of keys. Otherwise it plays its matches again up to the root.
 //!
+//! Where a source hides what another one has, key by key, as tombstones do with what was
+//! deleted in order, the two move together: as long as both come to the same key again, and
+//! to it before all others, each stays where it is in the tree.
+//!
 //! # Invariants
 //!
 //! * Entries with the same key come one behind another, the newest first, whichever way
@@ -184,7 +188,9 @@ impl<C: Cursor> Merge<C> {
         if len > HEAD_BYTES {
             self.rest.extend_from_slice(key.get(HEAD_BYTES..).unwrap_or_default());
         }
-        self.move_winner(source)?;
+        if self.rival != head || !self.step_with_twin(Seat { head, source })? {
+            self.move_winner(source)?;
+        }
         while let Some(winner) = self.tree.first().copied()
             && winner.head == head
             && self.has_key(winner.source, len)
@@ -193,6 +199,60 @@ impl<C: Cursor> Merge<C> {
             self.move_winner(winner.source)?;
         }
         Ok(())
+    }
+
+    /// Moves the winner, and with it the only source that has its key, too. `false` if there
+    /// is no such source, or several: nothing has moved then.
+    fn step_with_twin(&mut self, winner: Seat) -> Result<bool, C::Error> {
+        let Some((node, third)) = self.twin(winner) else { return Ok(false) };
+        let Some(twin) = self.tree.get(node).map(|seat| seat.source) else { return Ok(false) };
+        self.move_source(winner.source)?;
+        let moved = Seat { head: self.head(winner.source), ..winner };
+        if moved.head == winner.head {
+            // Heads do not tell the new key from the old one, but the keys do.
+            self.play(moved);
+            self.find_rival();
+            return Ok(true);
+        }
+        self.move_source(twin)?;
+        self.passed_over += 1;
+        let twin = Seat { head: self.head(twin), source: twin };
+        let are_first = moved.head == twin.head && moved.head < third;
+        if are_first && self.has_newer(moved.source, twin.source) {
+            let seats = [(0, moved), (node, twin)];
+            for (node, seat) in seats {
+                self.tree.get_mut(node).into_iter().for_each(|slot| *slot = seat);
+            }
+            self.rival = twin.head;
+        } else {
+            // As if the twin stood where it was, before all others, until its turn comes.
+            self.play(moved);
+            self.play(twin);
+            self.find_rival();
+        }
+        Ok(true)
+    }
+
+    /// Where in the tree the only other source is that has the winner's key, and the lowest
+    /// head of all others.
+    fn twin(&self, winner: Seat) -> Option<(usize, u128)> {
+        let (mut twin, mut third) = (None, ENDED);
+        for (node, seat) in self.tree.iter().enumerate().skip(1) {
+            if seat.head != winner.head {
+                third = third.min(seat.head);
+            } else if twin.replace((node, seat.source)).is_some() {
+                return None;
+            }
+        }
+        let (node, source) = twin?;
+        self.has_newer(winner.source, source).then_some((node, third))
+    }
+
+    /// Whether two sources have the same key, the first one in the newer version.
+    fn has_newer(&self, newer: usize, older: usize) -> bool {
+        let entry = |source: usize| self.sources.get(source)?.entry();
+        let (Some(newer), Some(older)) = (entry(newer), entry(older)) else { return false };
+        newer.user_key == older.user_key && newer.seq > older.seq
     }
 
     /// Whether a source whose head is that of the key before has that key, which was so
@@ -394,6 +454,36 @@ mod tests {
     fn any_key() -> impl Strategy<Value = Vec<u8>> {
         let begin = prop::sample::select(vec![vec![], vec![7; 15], vec![7; 16], vec![0; 16]]);
         (begin, prop::collection::vec(0_u8..2, 0..3)).prop_map(|(a, b)| [a, b].concat())
+    }
+
+    /// One source hides what another one has, key by key, for a while; a few have other
+    /// keys in between, or the same. Keys differ in their first bytes or behind them.
+    #[test]
+    fn sources_with_the_same_keys_move_together_and_part() {
+        for (first, step) in (0..12).flat_map(|first| (1..8).map(move |step| (first, step))) {
+            for begin in ["", "long/before/the/number/"] {
+                let mut sources = vec![BTreeMap::new(); 4];
+                let mut model = BTreeMap::new();
+                let mut put = |source: usize, number: u64, seq: u64| {
+                    let key = format!("{begin}{number:04}").into_bytes();
+                    let value = (source % 2 == 0).then(|| vec![source as u8]);
+                    model.insert(key.clone(), value.clone());
+                    sources[source].insert(key, (seq, value));
+                };
+                (0..200).for_each(|number| put(0, number, 1 + number));
+                (first..150).filter(|n| n % 20 != step).for_each(|n| put(1, n, 1_000 + n));
+                (100..180).step_by(step as usize).for_each(|n| put(2, n, 2_000 + n));
+                (first * 10..first * 10 + step).for_each(|n| put(3, n, 3_000 + n));
+                let hidden = sources.iter().map(BTreeMap::len).sum::<usize>() - model.len();
+                let lists = || sources.iter().map(List::new).collect();
+                let expected: Seen = model.into_iter().collect();
+                let (seen, passed_over) = drain(Merge::forward(lists(), b"").unwrap());
+                assert_eq!((seen, passed_over), (expected.clone(), hidden as u64));
+                let (seen, passed_over) = drain(Merge::backward(lists(), None).unwrap());
+                let expected: Seen = expected.into_iter().rev().collect();
+                assert_eq!((seen, passed_over), (expected, hidden as u64));
+            }
+        }
     }
 
     proptest! {

@@ -17,6 +17,7 @@ mod model;
 #[cfg(feature = "durability")]
 mod policy;
 mod process;
+mod queues;
 mod ranges;
 mod reads;
 mod snapshots;

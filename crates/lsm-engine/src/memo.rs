@@ -1,0 +1,332 @@
+//! Dead ranges: where a reader crossed many deleted keys, it leaves a memo, and readers
+//! after it jump over them. A queue needs this: what was taken off its front lies, as
+//! tombstones and what they hide, before what is next.
+//!
+//! # What a memo says
+//!
+//! A memo `[start, end)` with the numbers `seq` and `until` says: after every write from
+//! `seq` on and before `until`, no key in the range had a value. It is a statement about
+//! the order of all writes, not about memtables or tables: flushes, merges and rotations
+//! do not touch it, and a reader that sees exactly the writes up to a number between the
+//! two may jump over the range in all of its sources at once. (What a reader sees is made
+//! exact in [`pinned`](crate::shared::Shared::pinned).) Deletes leave a range dead; the
+//! first put into it sets `until`.
+//!
+//! # Why no put is missed
+//!
+//! The reader that found the range dead saw the writes up to `seq`. Installing: (1) the
+//! memo is put into the set that writers look at, unconfirmed; (2) `stamp` is stored; then
+//! comes a fence; (3) `inserted` is loaded; (4) puts above `seq` up to that number are
+//! looked for in the memtable, and one inside the range discards the memo; (5) the memo is
+//! confirmed. A writer: (a) inserts its puts; (b) stores their last number in `inserted`;
+//! then comes a fence; (c) loads `stamp`, and the set if there is one; (d) sets `until` of
+//! the memos that its puts fall into; (e) publishes. The fences are `SeqCst`, so they have
+//! an order. Take a put above `seq`:
+//!
+//! * If the reader's fence comes first, (c) reads what (2) stored, or later: the set that
+//!   is loaded then has the memo, and (d) comes before (e): who sees the put sees `until`.
+//! * If the writer's fence comes first, (3) reads what (b) stored, or later: the number is
+//!   among those that (4) looks for, and the put is in the memtable. If the memtable was
+//!   frozen meanwhile, so that later puts may be in another one, the memo is discarded.
+//! * A put up to `seq` was seen by the reader that found the range dead.
+//!
+//! A memo leaves the set only for one that is confirmed already, and never comes back. So
+//! who finds it in the set, with a number that was taken before, knows that all puts up to
+//! this number came while it was there, or before. Writes that failed are in no state that
+//! anybody sees: one that was not inserted counts nowhere, and one that was inserted and
+//! not published is above all numbers that are ever published.
+
+use lsm_types::SeqNo;
+
+use crate::sync::shown::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, Swap, fence};
+
+/// How many are kept; each makes a put into the span of all of them dearer.
+const MOST: usize = 16;
+
+/// A range of keys of which none had a value for a while.
+#[derive(Debug)]
+pub(crate) struct Memo {
+    start: Box<[u8]>,
+    end: Box<[u8]>,
+    seq: SeqNo,
+    /// The first write of the group that put something into the range.
+    until: AtomicU64,
+    is_confirmed: AtomicBool,
+}
+
+impl Memo {
+    /// No key from here on ...
+    pub(crate) fn start(&self) -> &[u8] {
+        &self.start
+    }
+
+    /// ... and before this.
+    pub(crate) fn end(&self) -> &[u8] {
+        &self.end
+    }
+
+    fn contains(&self, key: &[u8]) -> bool {
+        *self.start <= *key && *key < *self.end
+    }
+
+    fn is_broken(&self) -> bool {
+        self.until.load(Ordering::Acquire) != u64::MAX
+    }
+
+    /// Whether it speaks of what was there after the write `seen`.
+    fn serves(&self, seen: SeqNo) -> bool {
+        self.seq <= seen
+            && self.is_confirmed.load(Ordering::Acquire)
+            && seen.get() < self.until.load(Ordering::Acquire)
+    }
+
+    /// Whether what it says goes without saying beside `other`, which is newer.
+    fn is_replaced_by(&self, other: &Self) -> bool {
+        let is_inside = other.start <= self.start && self.end <= other.end;
+        let is_disjoint = self.end <= other.start || other.end <= self.start;
+        is_inside || self.is_broken() && !is_disjoint
+    }
+}
+
+/// Memos, the oldest first, and the keys between which all of them lie.
+#[derive(Debug, Default)]
+struct Set {
+    memos: Vec<Arc<Memo>>,
+    lowest: Box<[u8]>,
+    highest: Box<[u8]>,
+}
+
+impl Set {
+    fn of(memos: Vec<Arc<Memo>>) -> Self {
+        let lowest = memos.iter().map(|memo| &memo.start).min().cloned().unwrap_or_default();
+        let highest = memos.iter().map(|memo| &memo.end).max().cloned().unwrap_or_default();
+        Self { memos, lowest, highest }
+    }
+
+    fn spans(&self, key: &[u8]) -> bool {
+        *self.lowest <= *key && *key < *self.highest
+    }
+
+    fn with(&self, memo: &Arc<Memo>) -> Self {
+        Self::of(self.memos.iter().chain([memo]).map(Arc::clone).collect())
+    }
+
+    /// With a memo that is confirmed, and without what it replaces; if there are too many,
+    /// one that was put into goes, or the oldest.
+    fn confirmed(&self, memo: &Arc<Memo>) -> Self {
+        let left = self.memos.iter().filter(|other| !other.is_replaced_by(memo));
+        let mut memos: Vec<_> = left.chain([memo]).map(Arc::clone).collect();
+        while memos.len() > MOST {
+            let broken = memos.iter().position(|memo| memo.is_broken());
+            memos.remove(broken.unwrap_or_default());
+        }
+        Self::of(memos)
+    }
+}
+
+/// The memos of a store. They begin empty with each open.
+#[derive(Debug)]
+pub(crate) struct Memos {
+    set: Swap<Set>,
+    /// Stored when a memo was added to the set; zero as long as none was.
+    stamp: AtomicU64,
+    /// The last write of a group with puts that is in its memtable.
+    inserted: AtomicU64,
+    installing: Mutex<()>,
+}
+
+impl Default for Memos {
+    fn default() -> Self {
+        Self {
+            set: Swap::new(Arc::default()),
+            stamp: AtomicU64::new(0),
+            inserted: AtomicU64::new(0),
+            installing: Mutex::new(()),
+        }
+    }
+}
+
+impl Memos {
+    /// The memo that covers `key` and speaks of what was there after the write `seen`,
+    /// whose number the caller took before.
+    pub(crate) fn find(&self, key: &[u8], seen: SeqNo) -> Option<Arc<Memo>> {
+        if self.stamp.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let set = self.set.load();
+        if !set.spans(key) {
+            return None;
+        }
+        let covers = |memo: &&Arc<Memo>| memo.contains(key) && memo.serves(seen);
+        set.memos.iter().find(covers).map(Arc::clone)
+    }
+
+    /// By the writer, of a group whose numbers go from `first` to `last`, when it is in the
+    /// memtable and not yet published: notes its puts.
+    pub(crate) fn note_puts<'k, I: Iterator<Item = &'k [u8]>>(
+        &self,
+        first: SeqNo,
+        last: SeqNo,
+        puts: impl FnOnce() -> I,
+    ) {
+        self.inserted.store(last.get(), Ordering::Release);
+        fence(Ordering::SeqCst);
+        if self.stamp.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let set = self.set.load();
+        for key in puts().filter(|key| set.spans(key)) {
+            let inside = set.memos.iter().filter(|memo| memo.contains(key) && !memo.is_broken());
+            inside.for_each(|memo| memo.until.store(first.get(), Ordering::Release));
+        }
+    }
+
+    /// By a reader of what was there after the write `seen`, who found no value in
+    /// `[start, end)`: leaves a memo. `has_put` looks for a put into it above `seen`, among
+    /// the writes up to the number it is given, and says yes where it cannot tell.
+    pub(crate) fn leave(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        seen: SeqNo,
+        has_put: impl FnOnce(SeqNo) -> bool,
+    ) {
+        // Another reader is at it: the next one will do.
+        let Some(_installing) = self.installing.try_lock() else { return };
+        let before = self.set.load_full();
+        let memo = Arc::new(Memo {
+            start: start.into(),
+            end: end.into(),
+            seq: seen,
+            until: AtomicU64::new(u64::MAX),
+            is_confirmed: AtomicBool::new(false),
+        });
+        self.set.store(Arc::new(before.with(&memo)));
+        self.stamp.store(1, Ordering::Release);
+        fence(Ordering::SeqCst);
+        let inserted = SeqNo::new(self.inserted.load(Ordering::Acquire)).unwrap_or(SeqNo::MAX);
+        if inserted > seen && has_put(inserted) {
+            self.set.store(before);
+            return;
+        }
+        memo.is_confirmed.store(true, Ordering::Release);
+        self.set.store(Arc::new(before.confirmed(&memo)));
+    }
+}
+
+/// Loom models: a writer, a reader who finds a range dead and leaves a memo, another one
+/// who uses it.
+#[cfg(all(loom, test))]
+mod models {
+    use loom::sync::Mutex as LoomMutex;
+    use loom::thread;
+
+    use super::*;
+
+    const KEY: &[u8] = b"k";
+
+    /// Stands in for a store of one key: of its writes all that are inserted, and whether
+    /// they put something; and the last one that is published. It begins with a delete.
+    struct Stub {
+        memos: Memos,
+        inserted: LoomMutex<Vec<(u64, bool)>>,
+        published: AtomicU64,
+    }
+
+    impl Stub {
+        fn new() -> Arc<Self> {
+            let inserted = LoomMutex::new(vec![(1, false)]);
+            Arc::new(Self { memos: Memos::default(), inserted, published: AtomicU64::new(1) })
+        }
+
+        fn write(&self, number: u64, is_put: bool) {
+            self.inserted.lock().unwrap().push((number, is_put));
+            if is_put {
+                let seq = SeqNo::new(number).unwrap();
+                self.memos.note_puts(seq, seq, || [KEY].into_iter());
+            }
+            self.published.store(number, Ordering::Release);
+        }
+
+        fn seen(&self) -> SeqNo {
+            SeqNo::new(self.published.load(Ordering::Acquire)).unwrap()
+        }
+
+        /// What the key has after the write `seen`, without a memo.
+        fn has_value(&self, seen: SeqNo) -> bool {
+            let inserted = self.inserted.lock().unwrap();
+            inserted.iter().rev().find(|(number, _)| *number <= seen.get()).unwrap().1
+        }
+
+        /// A reader who leaves a memo where it can.
+        fn scan(&self) {
+            let seen = self.seen();
+            if self.memos.find(KEY, seen).is_some() {
+                assert!(!self.has_value(seen), "a memo hides a value after {seen}");
+            } else if !self.has_value(seen) {
+                self.memos.leave(b"a", b"z", seen, |last| {
+                    let inserted = self.inserted.lock().unwrap();
+                    inserted.iter().any(|(number, is_put)| {
+                        (seen.get() + 1..=last.get()).contains(number) && *is_put
+                    })
+                });
+            }
+        }
+    }
+
+    fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(preemptions));
+        builder.check(run);
+    }
+
+    #[test]
+    fn a_put_meets_a_memo_that_is_being_left() {
+        model(4, || {
+            let stub = Stub::new();
+            let writer = Arc::clone(&stub);
+            let writer = thread::spawn(move || writer.write(2, true));
+            stub.scan();
+            stub.scan();
+            writer.join().unwrap();
+            stub.scan();
+            assert!(stub.memos.find(KEY, stub.seen()).is_none(), "the put is hidden");
+        });
+    }
+
+    #[test]
+    fn a_memo_comes_in_the_place_of_another_while_there_are_puts() {
+        model(3, || {
+            let stub = Stub::new();
+            stub.scan();
+            let writer = Arc::clone(&stub);
+            let writer = thread::spawn(move || {
+                writer.write(2, true);
+                writer.write(3, false);
+            });
+            stub.scan();
+            stub.scan();
+            writer.join().unwrap();
+            stub.scan();
+            stub.scan();
+        });
+    }
+
+    #[test]
+    fn two_readers_leave_memos_while_there_is_a_put() {
+        model(2, || {
+            let stub = Stub::new();
+            let (writer, reader) = (Arc::clone(&stub), Arc::clone(&stub));
+            let writer = thread::spawn(move || writer.write(2, true));
+            let reader = thread::spawn(move || {
+                reader.scan();
+                reader.scan();
+            });
+            stub.scan();
+            stub.scan();
+            writer.join().unwrap();
+            reader.join().unwrap();
+            stub.scan();
+        });
+    }
+}
