@@ -80,7 +80,8 @@ fn bits(others: &[u64], spent: Spent, keys: u64) -> Option<usize> {
     Some((share.round() as usize).clamp(1, BITS_PER_KEY.max(left as usize)))
 }
 
-#[cfg(all(test, feature = "bloom"))]
+#[cfg(feature = "bloom")]
+#[cfg(test)]
 mod tests {
     use super::*;
 
