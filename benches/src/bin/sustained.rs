@@ -3,12 +3,15 @@
 //! `cargo run --release -p lsm-benches --features bloom --bin sustained -- SECONDS
 //! [random|sequential|overwrite] [THREADS]`. Rows have keys of 16 bytes and values of
 //! 100; `overwrite` chooses among a million keys. Printed are the rate of the slowest
-//! second and the median one, the longest puts, how long writers were slowed down and
+//! second and the median one, the longest puts, also without the time in which they waited for
+//! a processor that others had, how long writers were slowed down and
 //! stopped, what was written for a byte put (with the flush and with merges until
 //! nothing is due), and the memory that is not a mapped file's.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -20,6 +23,9 @@ use lsm_testkit::Rng;
 const KEY_BYTES: usize = 16;
 const VALUE_BYTES: usize = 100;
 const OVERWRITTEN: u64 = 1_000_000;
+/// Asking the system costs as much as some puts.
+const PUTS_BETWEEN_LOOKS: u64 = 256;
+const LONG: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy)]
@@ -42,27 +48,59 @@ impl Order {
     }
 }
 
+/// Long puts, and how many there were above 1, 5, 10 and 20 ms.
+#[derive(Default)]
+struct Long {
+    longest: AtomicU64,
+    above: [AtomicU64; 4],
+}
+
+impl Long {
+    fn note(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.longest.fetch_max(nanos, Relaxed);
+        for (limit, count) in [1, 5, 10, 20].iter().zip(&self.above) {
+            count.fetch_add(u64::from(took >= Duration::from_millis(*limit)), Relaxed);
+        }
+    }
+
+    fn show(&self, what: &str) {
+        let above = self.above.each_ref().map(|count| count.load(Relaxed));
+        println!(
+            "{what} {:.2?}; above 1 ms {}, 5 ms {}, 10 ms {}, 20 ms {}",
+            Duration::from_nanos(self.longest.load(Relaxed)),
+            above[0],
+            above[1],
+            above[2],
+            above[3]
+        );
+    }
+}
+
 /// What the writers found.
 #[derive(Default)]
 struct Found {
     puts: AtomicU64,
-    /// The longest put of each thread, in nanoseconds.
-    longest: AtomicU64,
-    /// Puts above 1, 5, 10 and 20 ms.
-    above: [AtomicU64; 4],
+    long: Long,
+    /// The same without the time in which the thread waited for a processor.
+    working: Long,
 }
 
-impl Found {
-    fn note(&self, took: Duration) {
-        let above = [1, 5, 10, 20].map(Duration::from_millis);
-        if took < above[0] {
-            return;
-        }
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.longest.fetch_max(nanos, Relaxed);
-        for (limit, count) in above.iter().zip(&self.above) {
-            count.fetch_add(u64::from(took >= *limit), Relaxed);
-        }
+/// Tells how long a thread has waited for a processor, where the system does.
+struct Waiting(Option<File>);
+
+impl Waiting {
+    fn of_this_thread() -> Self {
+        Self(File::open("/proc/thread-self/schedstat").ok())
+    }
+
+    fn so_far(&self) -> Duration {
+        let mut bytes = [0; 96];
+        let read = self.0.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
+        let text = bytes.get(..read.unwrap_or_default()).map(String::from_utf8_lossy);
+        let text = text.unwrap_or_default();
+        let waited = text.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+        Duration::from_nanos(waited.unwrap_or_default())
     }
 }
 
@@ -99,6 +137,8 @@ fn run(seconds: u64, order: Order, threads: u64) -> Result<()> {
                 let (db, found, stop) = (&store.db, &found, &stop);
                 scope.spawn(move || -> Result<()> {
                     let mut rng = Rng::new(thread);
+                    let waiting = Waiting::of_this_thread();
+                    let (mut waited, mut longest) = (waiting.so_far(), Duration::ZERO);
                     for number in 0.. {
                         if stop.load(Relaxed) {
                             break;
@@ -110,7 +150,14 @@ fn run(seconds: u64, order: Order, threads: u64) -> Result<()> {
                         });
                         let begun = Instant::now();
                         db.put(key, value)?;
-                        found.note(begun.elapsed());
+                        let took = begun.elapsed();
+                        found.long.note(took);
+                        longest = longest.max(took);
+                        if number % PUTS_BETWEEN_LOOKS == 0 || took > LONG {
+                            let now = waiting.so_far();
+                            found.working.note(longest.saturating_sub(now - waited));
+                            (waited, longest) = (now, Duration::ZERO);
+                        }
                         found.puts.fetch_add(1, Relaxed);
                     }
                     Ok(())
@@ -156,15 +203,8 @@ fn report(rates: &[u64], puts: u64, found: &Found) {
         "{puts} puts; a second: median {median}, least {least}, {:.2} of the median",
         least as f64 / median.max(1) as f64
     );
-    let above = found.above.each_ref().map(|count| count.load(Relaxed));
-    println!(
-        "longest put {:.2?}; above 1 ms {}, 5 ms {}, 10 ms {}, 20 ms {}",
-        Duration::from_nanos(found.longest.load(Relaxed)),
-        above[0],
-        above[1],
-        above[2],
-        above[3]
-    );
+    found.long.show("longest put");
+    found.working.show("the same but for waiting for a processor:");
 }
 
 fn main() -> Result<()> {
