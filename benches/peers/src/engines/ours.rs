@@ -66,10 +66,10 @@ impl Engine for Ours {
         let mut rows = self.0.range((start, end));
         let mut left = range.limit;
         while left > 0
-            && let Some(row) = if range.reverse { rows.next_back() } else { rows.next() }
+            && let Some(row) = if range.reverse { rows.next_back_ref() } else { rows.next_ref() }
         {
             let (key, value) = row?;
-            tally.see(&key, &value);
+            tally.see(key, value);
             left -= 1;
         }
         Ok(())
