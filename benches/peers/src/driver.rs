@@ -241,6 +241,7 @@ fn check_folders(dir: &Path, out: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "when it was is a part of a result")]
 fn describe(args: &RunArgs, engines: &[EngineName], dir: &Path) -> Result<Results> {
     Ok(Results {
         format: FORMAT.to_owned(),
