@@ -74,16 +74,54 @@ impl Range {
     pub fn seek(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
         self.rows.seek(key.as_ref()).map_err(Error::engine)
     }
+
+    /// As `next`, for who is done with a row before asking for the next: key and value
+    /// are lent where they lie. It is the fastest way over many rows: a [`Value`] to keep
+    /// costs about as much as finding the row.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = lsm_db::Lsm::open(dir.path())?;
+    /// # db.put("a", "three")?;
+    /// # db.put("b", "four")?;
+    /// let mut bytes = 0;
+    /// let mut rows = db.range(..);
+    /// while let Some(row) = rows.next_ref() {
+    ///     let (_, value) = row?;
+    ///     bytes += value.len();
+    /// }
+    /// assert_eq!(bytes, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn next_ref(&mut self) -> Option<Result<(&[u8], &[u8])>> {
+        lent(self.rows.next_ref())
+    }
+
+    /// As `next_back`, lending as [`next_ref`](Range::next_ref) does.
+    #[inline]
+    pub fn next_back_ref(&mut self) -> Option<Result<(&[u8], &[u8])>> {
+        lent(self.rows.next_back_ref())
+    }
 }
 
 #[inline]
-fn row(
-    found: Result<(lsm_engine::Value, lsm_engine::Value), lsm_engine::Error>,
-) -> Result<(Value, Value)> {
-    match found {
-        Ok((key, value)) => Ok((Value::new(key), Value::new(value))),
-        Err(error) => Err(Error::engine(error)),
-    }
+fn lent<'a>(
+    row: Option<Result<(&'a [u8], &'a [u8]), lsm_engine::Error>>,
+) -> Option<Result<(&'a [u8], &'a [u8])>> {
+    row.map(|row| row.map_err(Error::engine))
+}
+
+#[inline(always)]
+fn row(key: lsm_engine::Value, value: lsm_engine::Value) -> Option<Result<(Value, Value)>> {
+    Some(Ok((Value::new(key), Value::new(value))))
+}
+
+#[cold]
+fn end(error: Option<lsm_engine::Error>) -> Option<Result<(Value, Value)>> {
+    error.map(|error| Err(Error::engine(error)))
 }
 
 impl Iterator for Range {
@@ -91,7 +129,7 @@ impl Iterator for Range {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.next().map(row)
+        self.rows.next_with(row, end)
     }
 
     /// How many rows are left. An error counts as one, and nothing behind it.
@@ -107,7 +145,7 @@ impl Iterator for Range {
 impl DoubleEndedIterator for Range {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.rows.next_back().map(row)
+        self.rows.next_back_with(row, end)
     }
 }
 

@@ -33,8 +33,14 @@ const MOST_BLOCKS: u64 = u32::MAX as u64;
 #[derive(Clone, Debug)]
 pub struct FilterBuilder {
     bits_per_key: usize,
-    hashes: Vec<u64>,
+    /// Pieces of equal length, and the last one. One vector of all would be copied while
+    /// it grows, and take three times as much at that moment.
+    full: Vec<Vec<u64>>,
+    last: Vec<u64>,
 }
+
+/// Hashes in a piece: 64 KiB.
+const PIECE: usize = 8192;
 
 impl FilterBuilder {
     /// A builder that spends `bits_per_key` bits for each key: from 1 to 32, what is
@@ -42,26 +48,34 @@ impl FilterBuilder {
     #[must_use]
     pub fn new(bits_per_key: usize) -> Self {
         let bits_per_key = bits_per_key.clamp(LEAST_BITS_PER_KEY, MOST_BITS_PER_KEY);
-        Self { bits_per_key, hashes: Vec::new() }
+        Self { bits_per_key, full: Vec::new(), last: Vec::new() }
     }
 
     /// Adds a key by its [`hash`](crate::hash). Adding it again changes nothing but
     /// the count and the size.
     #[inline]
     pub fn add(&mut self, hash: u64) {
-        self.hashes.push(hash);
+        if self.last.len() == PIECE {
+            self.begin_piece();
+        }
+        self.last.push(hash);
+    }
+
+    #[cold]
+    fn begin_piece(&mut self) {
+        self.full.push(core::mem::replace(&mut self.last, Vec::with_capacity(PIECE)));
     }
 
     /// How many keys were added.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.hashes.len()
+        self.full.len() * PIECE + self.last.len()
     }
 
     /// Whether no key was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
+        self.last.is_empty()
     }
 
     /// The filter over everything added. Without keys it denies every key.
@@ -69,15 +83,17 @@ impl FilterBuilder {
     pub fn build(self) -> Filter {
         let mut blocks = vec![Block::EMPTY; self.block_count()].into_boxed_slice();
         let avx2 = Avx2::detect();
-        match avx2 {
-            Some(avx2) => avx2.add_all(&mut blocks, &self.hashes),
-            None => block::add_all(&mut blocks, &self.hashes),
+        for hashes in self.full.iter().chain([&self.last]) {
+            match avx2 {
+                Some(avx2) => avx2.add_all(&mut blocks, hashes),
+                None => block::add_all(&mut blocks, hashes),
+            }
         }
-        Filter { blocks, keys: self.hashes.len() as u64, avx2 }
+        Filter { blocks, keys: self.len() as u64, avx2 }
     }
 
     fn block_count(&self) -> usize {
-        let bits = (self.hashes.len() as u64).saturating_mul(self.bits_per_key as u64);
+        let bits = (self.len() as u64).saturating_mul(self.bits_per_key as u64);
         bits.div_ceil(BLOCK_BITS).clamp(1, MOST_BLOCKS) as usize
     }
 }

@@ -19,9 +19,10 @@ use lsm_manifest::Edit;
 use lsm_merge::Merge;
 use lsm_types::TableNo;
 
+use crate::block_place::Reading;
 use crate::install::Commit;
 use crate::output::Output;
-use crate::run_cursor::{Reading, RunCursor};
+use crate::run_cursor::RunCursor;
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::throttle::SlowReason;

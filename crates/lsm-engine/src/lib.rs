@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod block_place;
 mod buffer;
 mod cleaner;
 mod close;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use crate::Result;
 use crate::open::Engine;
 use crate::rows::Rows;
 use crate::scan::ScanRange;
 use crate::value::Value;
+use crate::{Error, Result};
 
 /// Rows of a range as they were at a moment, from both ends. After an error it keeps
 /// giving that error.
@@ -38,6 +38,53 @@ impl Range {
     pub fn seek(&mut self, key: &[u8]) -> Result<()> {
         self.rows.seek(key)
     }
+
+    /// The next row from the front, where it lies.
+    #[inline]
+    pub fn next_ref(&mut self) -> Option<Result<(&[u8], &[u8])>> {
+        self.rows.next().map(|row| row.map(|row| (row.key, row.value))).transpose()
+    }
+
+    /// The next row from the back, where it lies.
+    #[inline]
+    pub fn next_back_ref(&mut self) -> Option<Result<(&[u8], &[u8])>> {
+        self.rows.next_back().map(|row| row.map(|row| (row.key, row.value))).transpose()
+    }
+
+    /// The next row from the front as what `row` makes of it, or what `end` makes of the
+    /// end or of the error that is there instead.
+    ///
+    /// Made where it is wanted: moving a row of two values takes longer than finding it.
+    #[inline(always)]
+    pub fn next_with<T>(
+        &mut self,
+        row: impl Fn(Value, Value) -> T,
+        end: impl Fn(Option<Error>) -> T,
+    ) -> T {
+        if self.rows.advance()
+            && let Some(taken) = self.rows.taken()
+            && let Some(row) = taken.row(row)
+        {
+            return row;
+        }
+        end(self.rows.check().err())
+    }
+
+    /// The same from the back.
+    #[inline(always)]
+    pub fn next_back_with<T>(
+        &mut self,
+        row: impl Fn(Value, Value) -> T,
+        end: impl Fn(Option<Error>) -> T,
+    ) -> T {
+        if self.rows.advance_back()
+            && let Some(taken) = self.rows.taken_back()
+            && let Some(row) = taken.row(row)
+        {
+            return row;
+        }
+        end(self.rows.check().err())
+    }
 }
 
 impl Iterator for Range {
@@ -45,23 +92,16 @@ impl Iterator for Range {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match self.rows.advance() {
-            Ok(true) => self.rows.kept().map(Ok),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
+        self.next_with(|key, value| Some(Ok((key, value))), |error| error.map(Err))
     }
 
     /// An error counts as one row, and no row behind it.
     fn count(mut self) -> usize {
         let mut count = 0;
-        loop {
-            match self.rows.advance() {
-                Ok(true) => count += 1,
-                Ok(false) => return count,
-                Err(_) => return count + 1,
-            }
+        while self.rows.advance() {
+            count += 1;
         }
+        count + usize::from(self.rows.check().is_err())
     }
 
     fn last(mut self) -> Option<Self::Item> {
@@ -72,11 +112,7 @@ impl Iterator for Range {
 impl DoubleEndedIterator for Range {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        match self.rows.advance_back() {
-            Ok(true) => self.rows.kept_back().map(Ok),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
+        self.next_back_with(|key, value| Some(Ok((key, value))), |error| error.map(Err))
     }
 }
 

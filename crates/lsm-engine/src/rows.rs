@@ -14,10 +14,9 @@ use lsm_manifest::Span;
 use lsm_merge::Merge;
 use lsm_types::{Cursor, Entry, Kind, SeqNo};
 
-use crate::run_cursor::Reading;
+use crate::block_place::Reading;
 use crate::source::Source;
 use crate::sync::shown;
-use crate::value::Value;
 use crate::view::View;
 use crate::{Error, Result};
 
@@ -62,6 +61,7 @@ impl Rows {
     }
 
     /// Finds the first row, so that taking it cannot fail.
+    #[inline(never)]
     pub(crate) fn start(&mut self) -> Result<()> {
         if self.front.is_none() && !self.is_done {
             let front = Merge::forward(self.sources(), &self.range.start);
@@ -103,77 +103,109 @@ impl Rows {
     /// The next row from the front.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
-        Ok(if self.advance()? { self.front.as_ref().and_then(row) } else { None })
-    }
-
-    /// Goes over the next row from the front; `false` if there is none.
-    #[inline]
-    pub(crate) fn advance(&mut self) -> Result<bool> {
-        if self.front.is_none() || self.error.is_some() {
-            self.check()?;
-            self.start()?;
+        if self.advance() {
+            return Ok(self.front.as_ref().and_then(row));
         }
-        self.step().map_err(|error| self.fail(error))
+        self.check().map(|()| None)
     }
 
-    /// The row that was taken from the front last, to keep.
-    #[inline]
-    pub(crate) fn kept(&self) -> Option<(Value, Value)> {
-        self.front.as_ref()?.source()?.row()
+    /// Goes over the next row from the front; `false` if there is none, or at an error,
+    /// which [`check`](Rows::check) tells.
+    #[inline(never)]
+    pub(crate) fn advance(&mut self) -> bool {
+        if self.front.is_none() && self.start().is_err() || self.is_done {
+            return false;
+        }
+        match self.step() {
+            Ok(true) => true,
+            Ok(false) => self.ended(None),
+            Err(error) => self.ended(Some(error)),
+        }
     }
 
-    /// The row that was taken from the back last, to keep.
-    pub(crate) fn kept_back(&self) -> Option<(Value, Value)> {
-        self.back.as_ref()?.source()?.row()
+    /// What has the row that was taken from the front last.
+    #[inline(always)]
+    pub(crate) fn taken(&self) -> Option<&Source> {
+        self.front.as_ref()?.source()
+    }
+
+    /// What has the row that was taken from the back last.
+    #[inline(always)]
+    pub(crate) fn taken_back(&self) -> Option<&Source> {
+        self.back.as_ref()?.source()
     }
 
     /// The next row from the back.
+    #[inline]
     pub(crate) fn next_back(&mut self) -> Result<Option<Row<'_>>> {
-        Ok(if self.advance_back()? { self.back.as_ref().and_then(row) } else { None })
+        if self.advance_back() {
+            return Ok(self.back.as_ref().and_then(row));
+        }
+        self.check().map(|()| None)
     }
 
-    /// Goes over the next row from the back; `false` if there is none.
-    pub(crate) fn advance_back(&mut self) -> Result<bool> {
-        self.check()?;
+    /// Goes over the next row from the back; `false` if there is none, or at an error.
+    #[inline(never)]
+    pub(crate) fn advance_back(&mut self) -> bool {
+        if self.back.is_none() && self.start_back().is_err() || self.is_done {
+            return false;
+        }
+        match self.step_back() {
+            Ok(true) => true,
+            Ok(false) => self.ended(None),
+            Err(error) => self.ended(Some(error)),
+        }
+    }
+
+    #[inline(never)]
+    fn start_back(&mut self) -> Result<()> {
         if self.back.is_none() && !self.is_done {
             let back = Merge::backward(self.sources(), self.range.end.as_deref());
             self.back = Some(back.map_err(|error| self.fail(error))?);
         }
-        self.step_back().map_err(|error| self.fail(error))
+        Ok(())
     }
 
     #[inline]
     fn step(&mut self) -> Result<bool> {
-        let Some(front) = self.front.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
+        let Some(front) = &mut self.front else { return Ok(false) };
         loop {
             front.advance()?;
-            let Some((key, kind)) = front.key() else { break };
-            let is_behind = self.range.end.as_deref().is_some_and(|end| end <= key);
-            let is_free = |back: &Merge<Source>| match back.shown() {
-                Some(at) => key < at || self.is_back_waiting && key == at,
-                None => false,
-            };
-            if is_behind || !self.back.as_ref().is_none_or(is_free) {
+            let Some(source) = front.source() else { break };
+            let Some((key, kind)) = source.key() else { break };
+            if source.goes_beyond() && self.range.end.as_deref().is_some_and(|end| end <= key) {
                 break;
+            }
+            if let Some(back) = &self.back {
+                let is_free = |at: &[u8]| key < at || self.is_back_waiting && key == at;
+                if !back.shown().is_some_and(is_free) {
+                    break;
+                }
             }
             if kind == Kind::Put {
                 return Ok(true);
             }
         }
-        self.is_done = true;
         Ok(false)
     }
 
+    #[inline]
     fn step_back(&mut self) -> Result<bool> {
-        let Some(back) = self.back.as_mut().filter(|_| !self.is_done) else { return Ok(false) };
-        let from = self.from.as_deref().unwrap_or(&self.range.start);
+        let Some(back) = &mut self.back else { return Ok(false) };
         loop {
             if !std::mem::take(&mut self.is_back_waiting) {
                 back.advance()?;
             }
-            let Some((key, kind)) = back.key() else { break };
+            let Some(source) = back.source() else { break };
+            let Some((key, kind)) = source.key() else { break };
+            let from = match &self.from {
+                None if source.goes_beyond() => Some(&self.range.start),
+                from => from.as_ref(),
+            };
             let taken = self.front.as_ref().and_then(Merge::shown);
-            if key < from || taken.is_some_and(|taken| taken >= key) {
+            if from.is_some_and(|from| key < from.as_slice())
+                || taken.is_some_and(|taken| taken >= key)
+            {
                 self.is_back_waiting = true;
                 break;
             }
@@ -181,23 +213,33 @@ impl Rows {
                 return Ok(true);
             }
         }
-        self.is_done = true;
         Ok(false)
     }
 
-    fn check(&self) -> Result<()> {
+    /// The error that ended the rows, if one did.
+    pub(crate) fn check(&self) -> Result<()> {
         self.error.as_ref().map_or(Ok(()), |error| Err(Error::Background(Arc::clone(error))))
+    }
+
+    #[cold]
+    fn ended(&mut self, error: Option<Error>) -> bool {
+        self.is_done = true;
+        if let Some(error) = error {
+            self.fail(error);
+        }
+        false
     }
 
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
         let error = Arc::new(error);
         self.error = Some(Arc::clone(&error));
+        self.is_done = true;
         Error::Background(error)
     }
 }
 
-#[inline]
+#[inline(always)]
 fn row(merge: &Merge<Source>) -> Option<Row<'_>> {
     let Entry { user_key, value, .. } = merge.entry()?;
     Some(Row { key: user_key, value })

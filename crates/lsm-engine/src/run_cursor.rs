@@ -5,124 +5,32 @@
 //!
 //! # Invariants
 //!
-//! * It stands on an entry inside the live range of its table, or nowhere. It is only
-//!   asked for keys of its range; entries around it may be shown.
+//! * It stands on an entry inside its range and the live range of its table, or nowhere.
+//!   Where they end in a block is found when the block is entered.
 //! * No block is read that lies outside the range, as far as the index tells.
 //! * Of the versions of a key it shows the newest. Tables that the engine writes hold
 //!   no other; those with hidden versions are walked more slowly.
-//! * The bytes of the block were parsed once when it was entered, and are checked all
-//!   the same with every entry: they may change under a mapping.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use lsm_manifest::Span;
-use lsm_sstable::{Block, BlockHandle, BlockPlaces, SstError, range_in};
-use lsm_types::{Cursor, Entry, InternalKey, Kind, SeqNo};
-use lsm_vfs::Map;
+use lsm_sstable::SstError;
+use lsm_types::{Cursor, Entry, InternalKey, Kind};
 
+use crate::block_place::{BlockPlace, Rank, Reading, rank};
 use crate::key_buffer::KeyBuffer;
-use crate::table::{BlockBytes, Table};
 use crate::value::Value;
 use crate::view::{LiveRun, LiveTable};
 use crate::{Error, Result};
-
-/// How blocks come to a cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
-    /// As a reader: in place or out of the cache, verified at first touch. What passes by
-    /// does not sweep the cache.
-    Serve,
-    /// As a merge: from the disk, verified always, past the cache.
-    Merge,
-}
 
 #[derive(Debug)]
 pub(crate) struct RunCursor {
     run: Arc<LiveRun>,
     range: Arc<Span>,
     reading: Reading,
-    place: Option<Place>,
+    place: Option<BlockPlace>,
     /// The key of the entry at the place; blocks store keys in pieces.
     key: KeyBuffer,
-}
-
-/// Where a block's bytes are.
-#[derive(Clone, Debug)]
-enum Bytes {
-    Mapped(Map),
-    Held(Arc<[u8]>),
-}
-
-impl Bytes {
-    #[inline]
-    fn all(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map.bytes(),
-            Self::Held(bytes) => bytes,
-        }
-    }
-}
-
-/// A block, and an entry in it.
-#[derive(Debug)]
-struct Place {
-    /// The position of the table in the run.
-    table: usize,
-    /// Whether the table stands for a part of its keys only.
-    is_narrowed: bool,
-    has_hidden: bool,
-    block: usize,
-    entries: usize,
-    /// Where the block begins in its file, for messages.
-    offset: u64,
-    bytes: Bytes,
-    /// Where the block's payload lies in the bytes.
-    payload: Range<usize>,
-    places: BlockPlaces,
-    entry: usize,
-    seq: SeqNo,
-    kind: Kind,
-    /// Where the value lies in the bytes.
-    value: Range<usize>,
-}
-
-impl Place {
-    #[inline]
-    fn payload(&self) -> &[u8] {
-        self.bytes.all().get(self.payload.clone()).unwrap_or_default()
-    }
-
-    fn open(&self) -> Result<Block<'_>, SstError> {
-        Block::parse(self.payload(), self.offset)
-    }
-
-    /// Reads entry `number`, if it is there and of the usual kind.
-    #[inline]
-    fn read_usual(&mut self, number: usize, key: &mut KeyBuffer) -> bool {
-        let payload = self.payload();
-        let Some(found) = self.places.entry(payload, number) else { return false };
-        key.set_suffix(payload.get(found.suffix.start..).unwrap_or_default(), found.suffix.len());
-        let start = self.payload.start;
-        self.value = start + found.value.start..start + found.value.end;
-        (self.entry, self.seq, self.kind) = (number, found.seq, found.kind);
-        true
-    }
-
-    /// Reads entry `number`; `false` if there is none.
-    fn read(&mut self, number: usize, key: &mut KeyBuffer) -> Result<bool, SstError> {
-        if self.read_usual(number, key) {
-            return Ok(true);
-        }
-        let payload = self.payload();
-        let Some(entry) = Block::parse(payload, self.offset)?.entry(number)? else {
-            return Ok(false);
-        };
-        key.set_suffix(entry.suffix, entry.suffix.len());
-        let value = range_in(self.bytes.all(), entry.value);
-        (self.entry, self.seq, self.kind, self.value) = (number, entry.seq, entry.kind, value);
-        Ok(true)
-    }
 }
 
 impl RunCursor {
@@ -155,70 +63,58 @@ impl RunCursor {
     }
 
     /// The key and the value of the current entry, to keep.
-    #[inline]
     pub(crate) fn row(&self) -> Option<(Value, Value)> {
         let place = self.place.as_ref()?;
-        let (bytes, start) = (place.bytes.all().get(place.value.clone())?, place.value.start);
-        let value = match &place.bytes {
-            Bytes::Mapped(_) => {
-                let table = || self.run.tables.get(place.table).map(|live| &live.table);
-                Value::of_table(bytes, table, start)
-            }
-            Bytes::Held(held) => Value::of_block(bytes, held, start),
-        };
-        Some((Value::copied(self.key.key()), value))
+        Some((self.key.kept(), place.kept()?))
+    }
+
+    /// The same for a short key and a value in a mapping, as what `row` makes of them;
+    /// `None` for others.
+    #[inline(always)]
+    pub(crate) fn mapped_row<T>(&self, row: impl Fn(Value, Value) -> T) -> Option<T> {
+        let place = self.place.as_ref()?;
+        let key = self.key.inside()?;
+        let (table, start, len) = place.mapped_value()?;
+        Some(row(key, Value::mapped(table, start, len)))
     }
 
     fn live(&self, table: usize) -> Option<&LiveTable> {
         self.run.tables.get(table)
     }
 
-    /// Reads a block of a table, without choosing an entry of it. `None` if there is no
-    /// such block.
-    fn enter(&mut self, table: usize, block: usize) -> Result<Option<Place>> {
+    /// Reads a block of a table and finds which of its entries may be stood on. `None` if
+    /// there is no such block.
+    fn enter(&mut self, table: usize, block: usize) -> Result<Option<BlockPlace>> {
         let Some(live) = self.run.tables.get(table) else { return Ok(None) };
-        let Some(handle) = live.table.meta().block(block) else { return Ok(None) };
-        let (bytes, payload) = read(&live.table, &handle, self.reading)?;
-        let whole = bytes.all().get(payload.clone()).unwrap_or_default();
-        let opened = live.table.open_block(&handle, whole)?;
-        self.key.set_prefix(opened.prefix());
-        let (entries, places) = (opened.len(), BlockPlaces::of(&opened, whole));
-        Ok(Some(Place {
-            table,
-            is_narrowed: live.live != Span::all(),
-            has_hidden: live.table.meta().properties().counts.hidden > 0,
-            block,
-            entries,
-            offset: handle.offset,
-            bytes,
-            payload,
-            places,
-            entry: 0,
-            seq: SeqNo::ZERO,
-            kind: Kind::Put,
-            value: 0..0,
-        }))
+        let place = BlockPlace::enter(live, (table, block), self.reading, &mut self.key)?;
+        let Some(mut place) = place else { return Ok(None) };
+        let start = self.range.start.as_slice().max(&live.live.start);
+        let end = self.range.end.iter().chain(&live.live.end).min();
+        if !start.is_empty() && self.begins_with(table, block) {
+            place.within.start = self.search(&place, InternalKey::first_of(start))?;
+        }
+        if let Some(end) = end.filter(|_| self.ends_with(table, block)) {
+            place.within.end = self.search(&place, InternalKey::first_of(end))?;
+        }
+        Ok(Some(place))
     }
 
-    /// Stands on entry `number` of the block, unless it is outside the live range.
-    /// `false` if there is no such entry in the block.
-    #[inline]
-    fn stand(&mut self, mut place: Place, number: usize) -> Result<bool> {
-        match place.read(number, &mut self.key) {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(error) => return Err(self.error(&place, error)),
-        }
-        let dead = place.is_narrowed
-            && self.live(place.table).is_none_or(|live| !live.live.contains(self.key.key()));
-        if !dead {
+    fn search(&self, place: &BlockPlace, target: InternalKey<'_>) -> Result<usize> {
+        place.search(target).map_err(|error| self.error(place, error))
+    }
+
+    /// Stands on entry `number` of the block, if it may be stood on.
+    fn stand(&mut self, mut place: BlockPlace, number: usize) -> Result<bool> {
+        let is_there = place.within.contains(&number)
+            && place.read(number, &mut self.key).map_err(|error| self.error(&place, error))?;
+        if is_there {
             self.place = Some(place);
         }
-        Ok(true)
+        Ok(is_there)
     }
 
     #[cold]
-    fn error(&self, place: &Place, error: SstError) -> Error {
+    fn error(&self, place: &BlockPlace, error: SstError) -> Error {
         match self.live(place.table) {
             Some(live) => live.table.error(error),
             None => Error::internal(std::path::Path::new(""), error.to_string()),
@@ -263,19 +159,26 @@ impl RunCursor {
     /// Goes to the first entry at or after `target` of one table.
     fn seek_in(&mut self, table: usize, target: InternalKey<'_>) -> Result<()> {
         let Some(live) = self.run.tables.get(table) else { return Ok(()) };
-        let start = live.live.start.clone();
-        let target = target.max(InternalKey::first_of(&start));
-        let Some(mut block) = live.table.meta().find_block(target.user_key) else {
-            return Ok(());
-        };
+        let start = self.range.start.as_slice().max(&live.live.start);
+        let is_at_start = target <= InternalKey::first_of(start);
+        let from = if is_at_start { start } else { target.user_key };
+        let Some(mut block) = live.table.meta().find_block(from) else { return Ok(()) };
+        if let Some(handle) = live.table.meta().block(block) {
+            live.table.prefetch_block(&handle);
+        }
         while let Some(place) = self.enter(table, block)? {
-            let found = place.open().and_then(|opened| opened.search(target));
-            let found = found.map_err(|error| self.error(&place, error))?;
+            let mut found = place.within.start;
+            if !is_at_start {
+                found = found.max(self.search(&place, target)?);
+            }
             // The index names the block by a shortened key: the entry may be in the next.
             if self.stand(place, found)? || self.ends_with(table, block) {
                 break;
             }
             block += 1;
+        }
+        if let Some(place) = &self.place {
+            place.prefetch_behind();
         }
         Ok(())
     }
@@ -298,24 +201,26 @@ impl RunCursor {
     /// Goes to the last entry before `target` of one table.
     fn seek_before_in(&mut self, table: usize, target: Option<InternalKey<'_>>) -> Result<()> {
         let Some(live) = self.run.tables.get(table) else { return Ok(()) };
-        let live_end = live.live.end.clone();
-        let live_end = live_end.as_deref().map(InternalKey::first_of);
-        let end = match (target, live_end) {
+        let limit = self.range.end.iter().chain(&live.live.end).min();
+        let limit = limit.map(|end| InternalKey::first_of(end));
+        let end = match (target, limit) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (end, None) | (None, end) => end,
         };
         let meta = live.table.meta();
         let blocks = meta.block_count();
-        let found = end.and_then(|end| Some((meta.find_block(end.user_key)?, end)));
-        let Some((mut block, end)) = found else {
+        let found = end.and_then(|end| meta.find_block(end.user_key));
+        let Some(mut block) = found else {
             return self.last_of(table, blocks.saturating_sub(1));
         };
         // From the block that may hold the end on: back from the first entry at or
         // behind it.
         while let Some(place) = self.enter(table, block)? {
-            let found = place.open().and_then(|opened| opened.search(end));
-            let found = found.map_err(|error| self.error(&place, error))?;
-            let is_last = found == place.entries;
+            let found = match target {
+                Some(target) => self.search(&place, target)?.min(place.within.end),
+                None => place.within.end,
+            };
+            let is_last = found == place.len();
             match found.checked_sub(1) {
                 None => return self.block_before(table, block),
                 // The end may lie in the next block: then that one decides.
@@ -339,70 +244,78 @@ impl RunCursor {
     /// Goes to the last entry of a block.
     fn last_of(&mut self, table: usize, block: usize) -> Result<()> {
         let Some(place) = self.enter(table, block)? else { return Ok(()) };
-        let last = place.entries.saturating_sub(1);
+        let last = place.within.end.saturating_sub(1);
+        // A walk from the back comes to a block by its end, and its head is far from there.
+        if let Some(live) = self.live(table)
+            && let Some(before) = block.checked_sub(1).and_then(|at| live.table.meta().block(at))
+        {
+            live.table.prefetch_block(&before);
+        }
         self.stand(place, last).map(drop)
     }
 
-    /// Moves one entry on, whosever version it is.
-    #[inline]
-    fn step(&mut self) -> Result<()> {
-        if let Some(place) = &mut self.place
-            && place.entry + 1 < place.entries
-            && !place.is_narrowed
-            && place.read_usual(place.entry + 1, &mut self.key)
-        {
-            return Ok(());
-        }
-        self.step_far()
+    /// Moves one entry on within the block, if each key is there once.
+    #[inline(always)]
+    fn step_near(&mut self) -> bool {
+        let Some(place) = &mut self.place else { return false };
+        let next = place.entry + 1;
+        place.is_plain && next < place.within.end && place.read_usual(next, &mut self.key)
     }
 
-    #[inline(never)]
-    fn step_far(&mut self) -> Result<()> {
+    /// Moves one entry on, whosever version it is.
+    fn step(&mut self) -> Result<()> {
         // An error leaves the cursor nowhere: it must not go on behind damage.
         let Some(place) = self.place.take() else { return Ok(()) };
-        if place.entry + 1 < place.entries {
-            let next = place.entry + 1;
-            let table = place.table;
-            self.stand(place, next)?;
-            if self.place.is_some() {
-                return Ok(());
-            }
+        let (table, block, next) = (place.table, place.block, place.entry + 1);
+        if next < place.within.end {
+            return self.stand(place, next).map(drop);
+        }
+        if self.ends_with(table, block) {
+            // The next table may go on with the range.
             return self.enter_forward(table + 1, InternalKey::first_of(b""));
         }
-        self.leave_block(&place)
-    }
-
-    fn leave_block(&mut self, place: &Place) -> Result<()> {
-        if self.ends_with(place.table, place.block) {
-            return Ok(());
-        }
-        if let Some(next) = self.enter(place.table, place.block + 1)? {
-            self.stand(next, 0)?;
+        if let Some(next) = self.enter(table, block + 1)? {
+            let first = next.within.start;
+            self.stand(next, first)?;
         }
         if self.place.is_none() {
-            self.enter_forward(place.table + 1, InternalKey::first_of(b""))?;
+            self.enter_forward(table + 1, InternalKey::first_of(b""))?;
         }
         Ok(())
     }
 
-    /// Moves one entry back, whosever version it is.
-    #[inline]
-    fn step_back(&mut self) -> Result<()> {
-        if let Some(place) = &mut self.place
-            && let Some(before) = place.entry.checked_sub(1)
-            && !place.is_narrowed
-            && place.read_usual(before, &mut self.key)
-        {
-            return Ok(());
+    /// Moves one entry on; if there are hidden versions, over those.
+    #[inline(never)]
+    fn step_far(&mut self) -> Result<()> {
+        if self.hidden_place().is_none() {
+            return self.step();
         }
-        self.step_back_far()
+        let key = self.key.key().to_vec();
+        while self.place.is_some() && self.key.key() == key {
+            self.step()?;
+        }
+        Ok(())
     }
 
-    #[inline(never)]
-    fn step_back_far(&mut self) -> Result<()> {
+    /// Moves one entry back within the block, if each key is there once.
+    #[inline(always)]
+    fn step_back_near(&mut self) -> bool {
+        let Some(place) = &mut self.place else { return false };
+        let Some(before) = place.entry.checked_sub(1) else { return false };
+        let is_there = place.is_plain
+            && before >= place.within.start
+            && place.read_usual(before, &mut self.key);
+        if is_there {
+            place.prefetch_before();
+        }
+        is_there
+    }
+
+    /// Moves one entry back, whosever version it is.
+    fn step_back(&mut self) -> Result<()> {
         let Some(place) = self.place.take() else { return Ok(()) };
         let (table, block) = (place.table, place.block);
-        match place.entry.checked_sub(1) {
+        match place.entry.checked_sub(1).filter(|before| *before >= place.within.start) {
             Some(before) => {
                 self.stand(place, before)?;
             }
@@ -412,6 +325,12 @@ impl RunCursor {
             self.enter_backward(table, None)?;
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn step_back_far(&mut self) -> Result<()> {
+        self.step_back()?;
+        self.go_to_newest()
     }
 
     /// Goes back from the current entry to the newest version of its key.
@@ -432,47 +351,9 @@ impl RunCursor {
 
     /// Where it stands, if the table has hidden versions.
     fn hidden_place(&self) -> Option<(usize, usize, usize)> {
-        let place = self.place.as_ref().filter(|place| place.has_hidden)?;
+        let place = self.place.as_ref().filter(|place| !place.is_plain)?;
         Some((place.table, place.block, place.entry))
     }
-}
-
-/// How many entries of a table lie before a key, and in which block the first behind it
-/// is looked for.
-struct Rank {
-    before: u64,
-    block: usize,
-}
-
-fn rank(table: &Table, key: &[u8], reading: Reading) -> Result<Rank> {
-    let meta = table.meta();
-    let block = meta.find_block(key).unwrap_or(meta.block_count());
-    let mut before = meta.counts_before(block).entries;
-    if let Some(handle) = meta.block(block) {
-        let (bytes, payload) = read(table, &handle, reading)?;
-        let opened = table.open_block(&handle, bytes.all().get(payload).unwrap_or_default())?;
-        let found = opened.search(InternalKey::first_of(key));
-        before += found.map_err(|error| table.error(error))? as u64;
-    }
-    Ok(Rank { before, block })
-}
-
-/// The payload of a block, and where in the bytes it is.
-fn read(table: &Table, handle: &BlockHandle, reading: Reading) -> Result<(Bytes, Range<usize>)> {
-    let bytes = match reading {
-        Reading::Merge => BlockBytes::Held(table.read_block(handle)?),
-        Reading::Serve => table.peek_block_bytes(handle)?.0,
-    };
-    Ok(match (bytes, table.map()) {
-        (BlockBytes::InPlace(payload), Some(map)) => {
-            (Bytes::Mapped(map.clone()), range_in(map.bytes(), payload))
-        }
-        (BlockBytes::InPlace(payload), None) => (Bytes::Held(payload.into()), 0..payload.len()),
-        (BlockBytes::Held(held), _) => {
-            let all = 0..held.len();
-            (Bytes::Held(held), all)
-        }
-    })
 }
 
 /// Whether a separator, in two pieces, is `key` or lies behind it.
@@ -504,32 +385,24 @@ impl Cursor for RunCursor {
         self.go_to_newest()
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Result<()> {
-        if self.hidden_place().is_none() {
-            return self.step();
-        }
-        let key = self.key.key().to_vec();
-        while self.place.is_some() && self.key.key() == key {
-            self.step()?;
-        }
-        Ok(())
+        if self.step_near() { Ok(()) } else { self.step_far() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn prev(&mut self) -> Result<()> {
-        self.step_back()?;
-        if self.hidden_place().is_some() { self.go_to_newest() } else { Ok(()) }
+        if self.step_back_near() { Ok(()) } else { self.step_back_far() }
     }
 
     #[inline]
     fn entry(&self) -> Option<Entry<'_>> {
-        let Place { seq, kind, bytes, value, .. } = self.place.as_ref()?;
-        let value = bytes.all().get(value.clone())?;
-        Some(Entry { user_key: self.key.key(), seq: *seq, kind: *kind, value })
+        let place = self.place.as_ref()?;
+        let value = place.value()?;
+        Some(Entry { user_key: self.key.key(), seq: place.seq, kind: place.kind, value })
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(&self) -> Option<(&[u8], Kind)> {
         Some((self.key.key(), self.place.as_ref()?.kind))
     }
@@ -541,7 +414,7 @@ mod tests {
 
     use lsm_compaction::Cuts;
     use lsm_testkit::{Rng, SimDisk};
-    use lsm_types::RunNo;
+    use lsm_types::{RunNo, SeqNo};
 
     use super::*;
     use crate::install::Commit;

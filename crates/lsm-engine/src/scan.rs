@@ -236,10 +236,10 @@ fn count(rows: &Rows) -> Result<usize> {
         return Ok(count);
     }
     let mut count = 0;
-    while rows.advance()? {
+    while rows.advance() {
         count += 1;
     }
-    Ok(count)
+    rows.check().map(|()| count)
 }
 
 impl Iterator for Scan {

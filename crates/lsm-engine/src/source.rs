@@ -9,7 +9,8 @@ use lsm_manifest::Span;
 use lsm_memtable::MemtableCursor;
 use lsm_types::{Cursor, Entry, InternalKey, Kind, SeqNo};
 
-use crate::run_cursor::{Reading, RunCursor};
+use crate::block_place::Reading;
+use crate::run_cursor::RunCursor;
 use crate::value::Value;
 use crate::view::View;
 use crate::{Error, Result};
@@ -22,9 +23,20 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The key and the value of the current entry, to keep.
-    #[inline]
-    pub(crate) fn row(&self) -> Option<(Value, Value)> {
+    /// The key and the value of the current entry, to keep, as what `row` makes of them.
+    #[inline(always)]
+    pub(crate) fn row<T>(&self, row: impl Fn(Value, Value) -> T) -> Option<T> {
+        if let Self::Run(cursor) = self
+            && let Some(row) = cursor.mapped_row(&row)
+        {
+            return Some(row);
+        }
+        let (key, value) = self.any_row()?;
+        Some(row(key, value))
+    }
+
+    #[inline(never)]
+    fn any_row(&self) -> Option<(Value, Value)> {
         match self {
             Self::Memtable(cursor) => {
                 let entry = cursor.entry()?;
@@ -32,6 +44,12 @@ impl Source {
             }
             Self::Run(cursor) => cursor.row(),
         }
+    }
+
+    /// Whether what it shows may lie outside of the range that it was made for.
+    #[inline]
+    pub(crate) const fn goes_beyond(&self) -> bool {
+        matches!(self, Self::Memtable(_))
     }
 }
 
@@ -78,7 +96,7 @@ impl Cursor for Source {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Result<()> {
         match self {
             Self::Memtable(cursor) => infallible(cursor.next()),
@@ -86,7 +104,7 @@ impl Cursor for Source {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn prev(&mut self) -> Result<()> {
         match self {
             Self::Memtable(cursor) => infallible(cursor.prev()),
@@ -102,7 +120,7 @@ impl Cursor for Source {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(&self) -> Option<(&[u8], Kind)> {
         match self {
             Self::Memtable(cursor) => cursor.key(),

@@ -331,10 +331,6 @@ impl Table {
         Ok(payload.and_then(Payload::unpack).map_err(|error| self.error(error))?.into())
     }
 
-    pub(crate) fn map(&self) -> Option<&Map> {
-        self.map.as_ref()
-    }
-
     /// Whether all blocks are read where they lie in the mapping, and are verified once.
     pub(crate) fn is_in_place(&self) -> bool {
         !self.paranoid && self.map.is_some() && self.meta.properties().codec == Codec::Plain
@@ -355,6 +351,7 @@ impl Table {
     }
 
     /// The mapped bytes of the table; none where it is not mapped.
+    #[inline]
     pub(crate) fn mapped(&self) -> &[u8] {
         self.map.as_ref().map_or(&[], |map| map.bytes())
     }

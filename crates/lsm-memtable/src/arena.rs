@@ -4,11 +4,16 @@
 //! entry too large to share a chunk has one of its own. An entry is
 //!
 //! ```text
-//! word 0   sequence number << 8 | kind, and 128 if there is an older version
-//! word 1   value length << 32 | key length
-//! word 2   only if there is one: the place of the next older version of the key
+//! stamp    a word: kind, and 128 if there is an older version, in the lowest byte;
+//!          above, sequence number
+//! lengths  a word: value length << 32 | key length
+//! older    a word, only if there is one: the place of the next older version of the key
 //! then     key, value, zeros up to a whole word
 //! ```
+//!
+//! Nearly always stamp and lengths are one word: 64 is added to the kind, and above are
+//! key length in 12 bits, value length in 24, and in 20 by how much the sequence number
+//! is above that of the chunk's first entry.
 //!
 //! # Invariants
 //!
@@ -38,10 +43,15 @@ use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Tracked, lock, rais
 const WORD_BYTES: usize = size_of::<u64>();
 /// Words of a cache line.
 const LINE_WORDS: usize = 8;
-/// Words that every entry begins with.
-const HEADER_WORDS: usize = 2;
 /// Added to the kind of an entry that replaced an older one.
 const HAS_OLDER: u8 = 0x80;
+/// Added to the kind where stamp and lengths are one word; and how many bits of it are
+/// which. Eight are the kind's.
+const IS_SHORT: u8 = 0x40;
+const KEY_LEN_BITS: u32 = 12;
+const VALUE_LEN_BITS: u32 = 24;
+const DELTA_BITS: u32 = 20;
+const _: () = assert!(8 + KEY_LEN_BITS + VALUE_LEN_BITS + DELTA_BITS == u64::BITS);
 /// A place's low bits: the word in its chunk. The rest of its 40 bits: the chunk.
 const WORD_BITS: u32 = 15;
 
@@ -102,19 +112,30 @@ pub(crate) struct Version<'a> {
 }
 
 impl Version<'_> {
-    fn words_before_key(&self) -> usize {
-        HEADER_WORDS + usize::from(self.older.is_some())
+    /// The words of an entry whose stamp and lengths take so many.
+    fn words(&self, header_words: usize) -> usize {
+        header_words
+            + usize::from(self.older.is_some())
+            + (self.entry.user_key.len() + self.entry.value.len()).div_ceil(WORD_BYTES)
     }
 
-    fn words(&self) -> usize {
-        self.words_before_key()
-            + (self.entry.user_key.len() + self.entry.value.len()).div_ceil(WORD_BYTES)
+    /// Stamp and lengths in one word, if they fit, in a chunk that begins with `base`.
+    fn short_header(&self, base: u64) -> Option<u64> {
+        let Entry { user_key, seq, kind, value } = self.entry;
+        let (key_len, value_len) = (user_key.len() as u64, value.len() as u64);
+        let delta = seq.get().checked_sub(base)?;
+        let fits = key_len >> KEY_LEN_BITS | value_len >> VALUE_LEN_BITS | delta >> DELTA_BITS == 0;
+        let stamp = kind.to_byte() | IS_SHORT | self.older.map_or(0, |_| HAS_OLDER);
+        let above = (delta << VALUE_LEN_BITS | value_len) << KEY_LEN_BITS | key_len;
+        fits.then_some(above << 8 | u64::from(stamp))
     }
 }
 
 struct Chunk {
     words: Words,
     filled: AtomicUsize,
+    /// The sequence number of the first entry: written with it, before `filled` is raised.
+    base: AtomicU64,
     /// Whether the chunk was made for its only entry.
     is_single: bool,
     tracked: Tracked,
@@ -131,10 +152,10 @@ impl Chunk {
     fn new(words: usize, is_single: bool) -> Self {
         let pooled = (words == MAX_CHUNK_WORDS).then(|| pool().pop()).flatten();
         let fresh = || (0..words).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
-        let filled = AtomicUsize::new(0);
+        let (filled, base) = (AtomicUsize::new(0), AtomicU64::new(0));
         let words_for_loom = if cfg!(all(loom, test)) { words } else { 0 };
         let tracked = Tracked::new(words_for_loom);
-        Self { words: pooled.unwrap_or_else(fresh), filled, is_single, tracked }
+        Self { words: pooled.unwrap_or_else(fresh), filled, base, is_single, tracked }
     }
 
     /// Appends an entry. Returns the word it begins at, or `None` if it does not fit.
@@ -144,10 +165,16 @@ impl Chunk {
     /// No other thread writes to this chunk: it is not in an arena yet, or the caller
     /// holds the lock of the arena it is in.
     unsafe fn write(&self, version: &Version<'_>) -> Option<usize> {
-        let (start, count) = (self.filled.load(Relaxed), version.words());
-        let room = self.words.get(start..start.checked_add(count)?)?;
+        let start = self.filled.load(Relaxed);
         let Entry { user_key, seq, kind, value } = version.entry;
-        let stamp = kind.to_byte() | version.older.map_or(0, |_| HAS_OLDER);
+        if start == 0 {
+            self.base.store(seq.get(), Relaxed);
+        }
+        let short = version.short_header(self.base.load(Relaxed));
+        let header_words = if short.is_some() { 1 } else { 2 };
+        let count = version.words(header_words);
+        let room = self.words.get(start..start.checked_add(count)?)?;
+        let stamp = u64::from(kind.to_byte() | version.older.map_or(0, |_| HAS_OLDER));
         let lengths = (value.len() as u64) << 32 | user_key.len() as u64;
         self.tracked.write(start..start + count);
         let first = UnsafeCell::raw_get(room.as_ptr()).cast::<u64>();
@@ -155,7 +182,7 @@ impl Chunk {
         // - `room` is `count` words of this chunk, from `filled` on: by the caller's
         //   promise no other thread writes to them, and none reads them before
         //   `filled` is raised below. `UnsafeCell` allows writing behind `&self`.
-        // - `count` is the words before the key, at least two, three with an older
+        // - `count` is the words of the header, one or two, one more with an older
         //   version, and the words that key and value fill together, so that every
         //   write ends within `room`; `u64` needs the alignment that `Word` has.
         // - Key and value are borrowed: they lie elsewhere, or below `filled`.
@@ -163,12 +190,19 @@ impl Chunk {
         //   zero, and all `count` words are initialized.
         unsafe {
             first.add(count - 1).write(0);
-            first.write(seq.get() << 8 | u64::from(stamp));
-            first.add(1).write(lengths);
-            if let Some(older) = version.older {
-                first.add(HEADER_WORDS).write(older.bits());
+            match short {
+                Some(header) => first.write(header),
+                None => {
+                    first.write(seq.get() << 8 | stamp);
+                    first.add(1).write(lengths);
+                }
             }
-            let bytes = first.add(version.words_before_key()).cast::<u8>();
+            let mut behind = first.add(header_words);
+            if let Some(older) = version.older {
+                behind.write(older.bits());
+                behind = behind.add(1);
+            }
+            let bytes = behind.cast::<u8>();
             bytes.copy_from_nonoverlapping(user_key.as_ptr(), user_key.len());
             bytes.add(user_key.len()).copy_from_nonoverlapping(value.as_ptr(), value.len());
         }
@@ -193,20 +227,38 @@ impl Chunk {
     /// The entry that begins at `start`, if one does.
     #[inline]
     fn version(&self, start: usize) -> Option<Version<'_>> {
-        let words = self.filled_from(start)?;
-        let (&[stamp, lengths], mut rest) = words.split_first_chunk::<HEADER_WORDS>()?;
+        self.version_and_words(start).map(|(version, _)| version)
+    }
+
+    /// The same, and how many words it takes.
+    #[inline]
+    fn version_and_words(&self, start: usize) -> Option<(Version<'_>, usize)> {
+        let (&stamp, mut rest) = self.filled_from(start)?.split_first()?;
+        let (seq, key_len, value_len);
+        let is_short = stamp as u8 & IS_SHORT != 0;
+        if is_short {
+            let low = |bits: u32| (1 << bits) - 1;
+            let above = stamp >> 8;
+            key_len = (above & low(KEY_LEN_BITS)) as usize;
+            value_len = (above >> KEY_LEN_BITS & low(VALUE_LEN_BITS)) as usize;
+            seq = self.base.load(Relaxed) + (above >> (KEY_LEN_BITS + VALUE_LEN_BITS));
+        } else {
+            let (&lengths, behind) = rest.split_first()?;
+            (key_len, value_len) = (lengths as u32 as usize, (lengths >> 32) as usize);
+            (seq, rest) = (stamp >> 8, behind);
+        }
         let mut older = None;
         if stamp as u8 & HAS_OLDER != 0 {
             let (bits, behind) = rest.split_first()?;
             (older, rest) = (Some(Place::from_bits(*bits)?), behind);
         }
-        let bytes = bytes_of(rest);
-        let (key_len, value_len) = (lengths as u32 as usize, (lengths >> 32) as usize);
-        let (user_key, rest) = bytes.split_at_checked(key_len)?;
+        let (user_key, rest) = bytes_of(rest).split_at_checked(key_len)?;
         let value = rest.get(..value_len)?;
-        let kind = Kind::from_byte(stamp as u8 & !HAS_OLDER).ok()?;
-        let entry = Entry { user_key, seq: SeqNo::new(stamp >> 8)?, kind, value };
-        Some(Version { entry, older })
+        let kind = Kind::from_byte(stamp as u8 & !(HAS_OLDER | IS_SHORT)).ok()?;
+        let version =
+            Version { entry: Entry { user_key, seq: SeqNo::new(seq)?, kind, value }, older };
+        let words = version.words(if is_short { 1 } else { 2 });
+        Some((version, words))
     }
 }
 
@@ -366,8 +418,9 @@ impl Writer<'_> {
     #[cold]
     fn push_into_new(&mut self, version: &Version<'_>) -> Place {
         let words = self.arena.next_chunk_words(self.arena.bytes.load(Relaxed));
-        let is_single = version.words() > words / LARGE_PART;
-        let words = if is_single { version.words() } else { words };
+        let most_words = version.words(2);
+        let is_single = most_words > words / LARGE_PART;
+        let words = if is_single { most_words } else { words };
         let chunk = Chunk::new(words, is_single);
         // SAFETY: no other thread knows the chunk yet.
         let _ = unsafe { chunk.write(version) };
@@ -417,9 +470,9 @@ impl Walk {
     fn drain(&mut self, arena: &Arena, visit: &mut impl FnMut(Place)) {
         let Some(open) = self.open else { return };
         let Some(chunk) = arena.chunks.get(open) else { return };
-        while let Some(version) = chunk.version(self.word) {
+        while let Some((_, words)) = chunk.version_and_words(self.word) {
             Place::new(open, self.word).into_iter().for_each(&mut *visit);
-            self.word += version.words();
+            self.word += words;
         }
     }
 }
@@ -474,6 +527,39 @@ mod tests {
                 assert_eq!(found.older, older);
                 older = Some(place);
             }
+        }
+    }
+
+    /// Sequence numbers far above and below that of the chunk's first entry, and lengths at
+    /// the limits of a word for all of them.
+    #[test]
+    fn numbers_and_lengths_that_do_not_fit_one_word_are_kept() {
+        let bytes = vec![7; 1 << VALUE_LEN_BITS];
+        let far = 1 << DELTA_BITS;
+        let arena = Arena::new(1 << 20);
+        let mut pushed = Vec::new();
+        for seq in [1_000, 1_001, 999, 0, 1_000 + far - 1, 1_000 + far, (1 << 56) - 1, 1_000] {
+            for (key_len, value_len) in [
+                (3, 5),
+                ((1 << KEY_LEN_BITS) - 1, 1),
+                (1 << KEY_LEN_BITS, 1),
+                (1, (1 << VALUE_LEN_BITS) - 1),
+                (1, 1 << VALUE_LEN_BITS),
+            ] {
+                let (user_key, value) = (&bytes[..key_len], &bytes[..value_len]);
+                let (seq, kind) = (SeqNo::new(seq).unwrap(), Kind::Put);
+                let entry = Entry { user_key, seq, kind, value };
+                let older = pushed.last().map(|(place, _)| *place);
+                pushed.push((arena.writer().push(&Version { entry, older }), entry));
+            }
+        }
+        let mut walked = 0;
+        Walk::default().advance(&arena, |_| walked += 1);
+        assert_eq!(walked, pushed.len());
+        for (number, (place, entry)) in pushed.iter().enumerate() {
+            let found = arena.get(*place).unwrap();
+            assert_eq!(found.entry, *entry);
+            assert_eq!(found.older, number.checked_sub(1).map(|before| pushed[before].0));
         }
     }
 

@@ -113,7 +113,7 @@ impl<C: Cursor> Merge<C> {
     /// # Errors
     ///
     /// When a source cannot move.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) -> Result<(), C::Error> {
         if self.is_shown {
             self.step()?;
@@ -169,14 +169,14 @@ impl<C: Cursor> Merge<C> {
     }
 
     /// Goes on to the next key.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) -> Result<(), C::Error> {
-        let &[Seat { head, source }, ref others @ ..] = self.tree.as_slice() else {
-            return Ok(());
-        };
-        if others.is_empty() {
-            return self.move_source(source);
-        }
+        if self.tree.len() == 1 { self.move_source(0) } else { self.step_in_tree() }
+    }
+
+    #[inline(never)]
+    fn step_in_tree(&mut self) -> Result<(), C::Error> {
+        let Some(&Seat { head, source }) = self.tree.first() else { return Ok(()) };
         let key = self.sources.get(source).and_then(C::key);
         let Some((key, _)) = key else { return Ok(()) };
         let len = key.len();
@@ -202,7 +202,7 @@ impl<C: Cursor> Merge<C> {
         key.len() == len && key.get(HEAD_BYTES..).unwrap_or_default() == self.rest
     }
 
-    #[inline]
+    #[inline(always)]
     fn move_source(&mut self, source: usize) -> Result<(), C::Error> {
         let Some(source) = self.sources.get_mut(source) else { return Ok(()) };
         match self.direction {
