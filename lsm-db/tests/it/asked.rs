@@ -136,6 +136,26 @@ fn several_may_ask_at_once() {
 }
 
 #[test]
+fn the_stats_tell_how_far_it_is() {
+    let disk = SimDisk::new(9);
+    let db = open(&disk, usize::MAX);
+    fill(&db, &mut Rng::new(9), 2_000);
+    db.flush().unwrap();
+    let bytes = db.stats().table_bytes;
+    std::thread::scope(|scope| {
+        let held = super::Held::new(&disk, ".sst.tmp");
+        let asked = scope.spawn(|| db.compact());
+        let left = || db.stats().compact_bytes_left;
+        super::eventually("somebody waits", || left() > 0);
+        assert_eq!((db.stats().compact_bytes_done, left()), (0, bytes));
+        drop(held);
+        asked.join().unwrap().unwrap();
+    });
+    let stats = db.stats();
+    assert_eq!((stats.compact_bytes_done, stats.compact_bytes_left), (0, 0));
+}
+
+#[test]
 fn wait_idle_leaves_nothing_to_do_and_no_file_behind() {
     let disk = SimDisk::new(5);
     let db = open(&disk, 4);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lsm_db::{Lsm, LsmConfig};
 use lsm_testkit::{Rng, SimDisk};
 
-use crate::eventually;
+use crate::{Held, eventually};
 
 const CAPACITY: usize = 16 << 10;
 
@@ -108,13 +108,14 @@ fn a_second_merge_runs_beside_the_first_while_writers_would_be_slowed_down() {
     with_runs(&disk, &[(1, 12_000), (6, 200), (6, 10)]);
     // The first number after an open is the first of a hundred: the first merge's table
     // cannot be synced.
-    disk.hold_syncs(Some("1.sst.tmp"));
     let config = LsmConfig::new().compaction_trigger(2);
+    disk.hold_syncs(Some("1.sst.tmp"));
     let db = Lsm::open_on(disk.clone(), "/store", config).unwrap();
+    let held = Held::new(&disk, "1.sst.tmp");
     eventually("another merge is done", || db.stats().compactions > 0);
     let tables = disk.contents(Path::new("/store"));
     assert!(tables.keys().any(|name| name.ends_with("1.sst.tmp")), "{:?}", tables.keys());
-    disk.hold_syncs(None);
+    drop(held);
     db.wait_idle().unwrap();
     let stats = db.stats();
     assert!(stats.runs <= 2, "{stats:?}");

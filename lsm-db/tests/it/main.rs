@@ -27,6 +27,23 @@ mod writers;
 
 use std::time::{Duration, Instant};
 
+/// Syncs of files whose names end in a certain way wait for as long as this lives: a test
+/// that fails meanwhile can still close its store.
+struct Held<'a>(&'a lsm_testkit::SimDisk);
+
+impl<'a> Held<'a> {
+    fn new(disk: &'a lsm_testkit::SimDisk, suffix: &str) -> Self {
+        disk.hold_syncs(Some(suffix));
+        Self(disk)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.hold_syncs(None);
+    }
+}
+
 /// Waits until something holds that background work brings about.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
