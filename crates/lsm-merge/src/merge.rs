@@ -466,7 +466,7 @@ mod tests {
                 let mut model = BTreeMap::new();
                 let mut put = |source: usize, number: u64, seq: u64| {
                     let key = format!("{begin}{number:04}").into_bytes();
-                    let value = (source % 2 == 0).then(|| vec![source as u8]);
+                    let value = source.is_multiple_of(2).then(|| vec![source as u8]);
                     model.insert(key.clone(), value.clone());
                     sources[source].insert(key, (seq, value));
                 };
