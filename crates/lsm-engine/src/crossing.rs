@@ -246,6 +246,8 @@ mod tests {
         assert_eq!(rows(&engine).count(), 200);
         assert_eq!(before.range(&all).count(), 1_000);
         assert_eq!(before.scan(&all).unwrap().len(), 1_000);
+        // Both come to the memo by a key that is dead to them, too.
+        assert_eq!(between.range(&all).count(), 600);
         assert_eq!(between.range(&all).rev().count(), 600);
         assert_eq!(rows(&engine).count(), 200);
     }

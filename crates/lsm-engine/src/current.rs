@@ -52,6 +52,16 @@ impl<V> Current<V> {
         (view, SeqNo::new(last).unwrap_or(SeqNo::MAX))
     }
 
+    /// The view in force, to keep, and the last write that a reader of it sees. That number
+    /// is exact, which memos rest on: a view that was replaced before the published number
+    /// was loaded may lack the last writes that the number names; it ends with the last one
+    /// in its active memtable, which `last_of` tells.
+    pub(crate) fn pinned(&self, last_of: impl FnOnce(&V) -> SeqNo) -> (Arc<V>, SeqNo) {
+        let (view, published) = self.snapshot();
+        let seen = published.min(last_of(&view));
+        (Arc::clone(&view), seen)
+    }
+
     /// Shows readers everything up to `last`.
     pub(crate) fn publish(&self, last: SeqNo) {
         self.published.store(last.get(), Ordering::Release);

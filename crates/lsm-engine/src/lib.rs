@@ -23,6 +23,9 @@
 //! 7. That of `view`: a few instructions, to replace the view.
 //! 8. That of replaced views, for a few instructions.
 //! 9. `work`: what workers and waiters tell each other; nothing is taken under it.
+//!
+//! The lock of the memos is taken by readers if it is free, waited for by nobody, and
+//! nothing is taken under it.
 #![forbid(unsafe_code)]
 
 mod ask;

@@ -9,7 +9,7 @@
 //! the order of all writes, not about memtables or tables: flushes, merges and rotations
 //! do not touch it, and a reader that sees exactly the writes up to a number between the
 //! two may jump over the range in all of its sources at once. (What a reader sees is made
-//! exact in [`pinned`](crate::shared::Shared::pinned).) Deletes leave a range dead; the
+//! exact in [`pinned`](crate::current::Current::pinned).) Deletes leave a range dead; the
 //! first put into it sets `until`.
 //!
 //! # Why no put is missed
@@ -222,6 +222,7 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::current::Current;
 
     const KEY: &[u8] = b"k";
 
@@ -309,6 +310,77 @@ mod models {
             writer.join().unwrap();
             stub.scan();
             stub.scan();
+        });
+    }
+
+    /// Memtables as the numbers that are in them, and the last number of each.
+    struct View {
+        writes: Vec<Arc<Buffer>>,
+    }
+
+    struct Buffer {
+        writes: LoomMutex<Vec<(u64, bool)>>,
+        last: AtomicU64,
+    }
+
+    impl Buffer {
+        fn new(last: u64) -> Arc<Self> {
+            Arc::new(Self { writes: LoomMutex::new(Vec::new()), last: AtomicU64::new(last) })
+        }
+    }
+
+    type Shown = (Current<View>, Memos);
+
+    fn write((current, memos): &Shown, number: u64, is_put: bool) {
+        let seq = SeqNo::new(number).unwrap();
+        let view = current.load();
+        let active = view.writes.last().unwrap();
+        active.writes.lock().unwrap().push((number, is_put));
+        active.last.store(number, Ordering::Release);
+        if is_put {
+            memos.note_puts(seq, seq, || [KEY].into_iter());
+        }
+        current.publish(seq);
+    }
+
+    /// Whether a reader finds a value, and whether a memo tells it that there is none.
+    fn read((current, memos): &Shown) -> (SeqNo, bool, bool) {
+        let last_of = |view: &View| {
+            let last = view.writes.last().unwrap().last.load(Ordering::Acquire);
+            SeqNo::new(last).unwrap()
+        };
+        let (view, seen) = current.pinned(last_of);
+        let mut has_value = false;
+        for buffer in &view.writes {
+            let writes = buffer.writes.lock().unwrap();
+            let newest = writes.iter().rev().find(|(number, _)| *number <= seen.get());
+            has_value = newest.map_or(has_value, |(_, is_put)| *is_put);
+        }
+        (seen, has_value, memos.find(KEY, seen).is_some())
+    }
+
+    /// A reader whose view was replaced must not use what is said of later writes.
+    #[test]
+    fn a_reader_of_an_older_view_uses_no_newer_memo() {
+        model(3, || {
+            let view = View { writes: vec![Buffer::new(0)] };
+            let shown = Arc::new((Current::new(view, SeqNo::ZERO), Memos::default()));
+            write(&shown, 1, true);
+            let writer = Arc::clone(&shown);
+            let writer = thread::spawn(move || {
+                writer.0.replace(|view| {
+                    let frozen = view.writes.iter().map(Arc::clone);
+                    View { writes: frozen.chain([Buffer::new(1)]).collect() }
+                });
+                write(&writer, 2, false);
+                let (seen, has_value, _) = read(&writer);
+                assert!(!has_value);
+                writer.1.leave(b"a", b"z", seen, |_| true);
+            });
+            let (seen, has_value, is_dead) = read(&shown);
+            assert!(!(has_value && is_dead), "a memo hides a value after {seen}");
+            writer.join().unwrap();
+            assert!(read(&shown).2, "the memo is there");
         });
     }
 

@@ -89,13 +89,9 @@ impl Engine {
 }
 
 impl Shared {
-    /// The view in force, to keep, and the last write that its reader sees. That number is
-    /// exact, which memos rest on: a view that was replaced before the published number was
-    /// loaded may lack the last writes that the number names, and ends with its memtable.
+    /// The view in force, to keep, and the last write that its reader sees.
     pub(crate) fn pinned(&self) -> (shown::Arc<View>, SeqNo) {
-        let (view, published) = self.view.snapshot();
-        let snapshot = published.min(view.active.last_seq());
-        (shown::Arc::clone(&view), snapshot)
+        self.view.pinned(|view| view.active.last_seq())
     }
 }
 

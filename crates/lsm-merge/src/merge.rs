@@ -56,6 +56,9 @@ pub struct Merge<C> {
     tree: Vec<Seat>,
     /// The lowest head of those that the winner beat.
     rival: u128,
+    /// Where in the tree the winner's twin is, the only other source that has its key, and
+    /// the lowest head of all others; where the two came to that key together.
+    twin: Option<(usize, u128)>,
     /// What the key before this one has behind its head.
     rest: Vec<u8>,
     /// Whether the current entry was shown.
@@ -93,8 +96,16 @@ impl<C: Cursor> Merge<C> {
         let tree = vec![Seat { head: ENDED, source: count }; count];
         let rest = Vec::new();
         let (is_shown, passed_over) = (false, 0);
-        let mut merge =
-            Self { sources, direction, tree, rival: ENDED, rest, is_shown, passed_over };
+        let mut merge = Self {
+            sources,
+            direction,
+            tree,
+            rival: ENDED,
+            twin: None,
+            rest,
+            is_shown,
+            passed_over,
+        };
         (0..count).for_each(|source| merge.play(Seat { head: merge.head(source), source }));
         merge.find_rival();
         merge
@@ -204,7 +215,8 @@ impl<C: Cursor> Merge<C> {
     /// Moves the winner, and with it the only source that has its key, too. `false` if there
     /// is no such source, or several: nothing has moved then.
     fn step_with_twin(&mut self, winner: Seat) -> Result<bool, C::Error> {
-        let Some((node, third)) = self.twin(winner) else { return Ok(false) };
+        let known = self.twin.take().or_else(|| self.find_twin(winner));
+        let Some((node, third)) = known else { return Ok(false) };
         let Some(twin) = self.tree.get(node).map(|seat| seat.source) else { return Ok(false) };
         self.move_source(winner.source)?;
         let moved = Seat { head: self.head(winner.source), ..winner };
@@ -224,6 +236,7 @@ impl<C: Cursor> Merge<C> {
                 self.tree.get_mut(node).into_iter().for_each(|slot| *slot = seat);
             }
             self.rival = twin.head;
+            self.twin = Some((node, third));
         } else {
             // As if the twin stood where it was, before all others, until its turn comes.
             self.play(moved);
@@ -233,9 +246,8 @@ impl<C: Cursor> Merge<C> {
         Ok(true)
     }
 
-    /// Where in the tree the only other source is that has the winner's key, and the lowest
-    /// head of all others.
-    fn twin(&self, winner: Seat) -> Option<(usize, u128)> {
+    /// The winner's twin, and the lowest head of all others.
+    fn find_twin(&self, winner: Seat) -> Option<(usize, u128)> {
         let (mut twin, mut third) = (None, ENDED);
         for (node, seat) in self.tree.iter().enumerate().skip(1) {
             if seat.head != winner.head {
@@ -466,7 +478,7 @@ mod tests {
                 let mut model = BTreeMap::new();
                 let mut put = |source: usize, number: u64, seq: u64| {
                     let key = format!("{begin}{number:04}").into_bytes();
-                    let value = (source % 2 == 0).then(|| vec![source as u8]);
+                    let value = source.is_multiple_of(2).then(|| vec![source as u8]);
                     model.insert(key.clone(), value.clone());
                     sources[source].insert(key, (seq, value));
                 };
