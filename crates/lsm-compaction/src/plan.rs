@@ -248,8 +248,10 @@ fn narrowed(inputs: &Inputs<'_>, slice: &Slice<'_>, removed: &BTreeSet<TableNo>)
     let Some(reach) = taken.map(|item| item.table.last.as_slice()).max() else {
         return Vec::new();
     };
+    // Tables stand in the order of their live ranges: one that begins far behind by its own
+    // may begin here by its fence.
     let beside = tables.get(first..).unwrap_or(&[]).iter();
-    let beside = beside.take_while(|table| table.first.as_slice() <= reach);
+    let beside = beside.filter(|table| table.first.as_slice() <= reach);
     let stays = beside.filter(|table| !removed.contains(&table.number));
     let begins = stays.map(|table| match slice.end {
         // What stays of an input begins where the slice ends.

@@ -346,6 +346,88 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..120)
 }
 
+/// A merge of a few keys, into a run whose table for far higher ones once began below them.
+#[test]
+fn outputs_end_where_a_table_begins_that_stands_far_behind() {
+    use Step::{Append, Ask, Begin, Commit, Flush};
+    let mut store = Store::new(2, 2);
+    for step in vec![
+        Flush(vec![
+            (9, true),
+            (0, true),
+            (11, true),
+            (3, true),
+            (20, true),
+            (18, true),
+            (14, true),
+            (33, true),
+            (31, true),
+            (12, true),
+            (2, true),
+            (26, true),
+            (22, true),
+            (30, true),
+            (29, true),
+            (6, true),
+            (29, false),
+        ]),
+        Flush(vec![(34, false)]),
+        Append(1),
+        Append(1),
+        Flush(vec![
+            (17, true),
+            (9, true),
+            (15, true),
+            (2, true),
+            (31, false),
+            (1, false),
+            (22, false),
+            (20, true),
+            (23, false),
+            (10, true),
+            (4, true),
+            (8, false),
+            (12, false),
+            (27, true),
+            (42, true),
+            (5, true),
+            (11, false),
+            (16, true),
+        ]),
+        Begin(false),
+        Flush(vec![(0, false)]),
+        Commit(0),
+        Ask(0, Some(34)),
+        Flush(vec![
+            (18, false),
+            (1, false),
+            (0, false),
+            (2, false),
+            (0, false),
+            (0, false),
+            (0, false),
+        ]),
+        Flush(vec![(3, false), (4, false)]),
+        Begin(false),
+        Flush(vec![(0, false)]),
+        Flush(vec![(1, false)]),
+        Flush(vec![(0, false)]),
+        Flush(vec![(0, false)]),
+        Flush(vec![(0, false)]),
+        Flush(vec![(0, false)]),
+        Commit(9652459659092790518),
+        Flush(vec![(26, false)]),
+        Flush(vec![(18, false), (19, false), (31, false), (30, false), (26, false), (20, false)]),
+        Flush(vec![(0, false)]),
+        Begin(false),
+    ] {
+        store.step(step);
+        store.check();
+    }
+    store.settle(false);
+    store.settle(true);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
