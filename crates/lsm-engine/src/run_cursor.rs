@@ -369,11 +369,17 @@ impl Cursor for RunCursor {
 
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
         self.place = None;
+        if self.range.end.as_deref().is_some_and(|end| end <= target.user_key) {
+            return Ok(());
+        }
         self.enter_forward(self.run.position(target.user_key), target)
     }
 
     fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<()> {
         self.place = None;
+        if target.is_some_and(|target| target <= InternalKey::first_of(&self.range.start)) {
+            return Ok(());
+        }
         let all = self.run.tables.len();
         // A table that begins at the target or behind it is not looked at: it may lie
         // outside the range.

@@ -68,6 +68,9 @@ fn damage_outside_of_a_range_is_not_met() {
     // Ranges stream up to their end, and not into what lies behind it.
     let hit = (0..ROWS).step_by(10).find(|n| !intact.contains(n)).unwrap();
     assert!(db.range(key(0)..key(hit)).all(|row| row.is_ok()));
+    let mut rows = db.range(key(0)..key(hit));
+    rows.seek(key(hit)).unwrap();
+    assert!(rows.next().is_none(), "gone to its end and beyond");
     assert!(db.range(key(hit + 100)..).rev().all(|row| row.is_ok()));
     assert_eq!(db.scan(key(0)..key(hit)).unwrap().rev().count() as u32, hit);
 }
