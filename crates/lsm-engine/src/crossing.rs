@@ -27,15 +27,22 @@ pub(crate) struct Crossing {
     /// No key from `low` on and before `high` has a value.
     low: Vec<u8>,
     high: Vec<u8>,
+    is_empty: bool,
     has_jumped: bool,
     is_too_long: bool,
 }
 
 impl Crossing {
-    pub(crate) fn begin(&mut self) {
+    /// At a dead key that the reader came to from a row, or from `origin`, where it began.
+    pub(crate) fn begin(&mut self, origin: Option<&[u8]>) {
         (self.walked, self.has_jumped, self.is_too_long) = (0, false, false);
+        self.is_empty = true;
         self.low.clear();
         self.high.clear();
+        if let Some(origin) = origin {
+            self.is_too_long = origin.len() > MAX_KEY_BYTES;
+            self.cover(origin, origin);
+        }
     }
 
     /// Notes a dead key of what was there after the write `seen`. If it gives a memo, the
@@ -65,14 +72,15 @@ impl Crossing {
     }
 
     fn cover(&mut self, from: &[u8], to: &[u8]) {
-        if self.high.is_empty() || from < self.low.as_slice() {
+        if self.is_empty || from < self.low.as_slice() {
             self.low.clear();
             self.low.extend_from_slice(from);
         }
-        if self.high.is_empty() || to > self.high.as_slice() {
+        if self.is_empty || to > self.high.as_slice() {
             self.high.clear();
             self.high.extend_from_slice(to);
         }
+        self.is_empty = false;
     }
 
     /// Leaves a memo if what was crossed is worth one.
@@ -185,6 +193,50 @@ mod tests {
             most = most.max(walked);
         }
         assert!(most <= WORTH + 2 * GROUP, "{most}");
+    }
+
+    #[test]
+    fn what_was_deleted_in_order_is_looked_over_before_a_reader_comes() {
+        use crate::streak::STEP;
+        let dead = 3 * STEP as u64 + 100;
+        let engine = open();
+        put(&engine, 0..2 * dead);
+        engine.flush().unwrap();
+        let peek_at = |next: u64| {
+            engine.wait_idle().unwrap();
+            let (found, walked) = peek(&engine, false);
+            assert_eq!(found, Some(key(next)));
+            walked
+        };
+        delete(&engine, 0..dead);
+        assert!(peek_at(dead) < 100 + 2 * GROUP);
+        assert!(peek_at(dead) < GROUP && rows(&engine).memo_at(&[]));
+        // A put breaks it. Later deletes are looked over by themselves then.
+        put(&engine, [7]);
+        delete(&engine, dead..dead + STEP as u64);
+        assert_eq!(peek_at(7), 7);
+        assert!(rows(&engine).memo_at(&key(3 * STEP as u64 + 50)));
+        assert!(!rows(&engine).memo_at(&key(100)));
+        // What is deleted in no order is left to readers.
+        delete(&engine, (dead + STEP as u64..2 * dead).rev());
+        engine.wait_idle().unwrap();
+        assert!(!rows(&engine).memo_at(&key(2 * dead - 100)));
+        assert_eq!(rows(&engine).count(), 1);
+    }
+
+    #[test]
+    fn a_number_of_rows_is_not_counted_by_a_run_whose_rows_are_deleted() {
+        let engine = open();
+        put(&engine, 0..1_000);
+        engine.flush().unwrap();
+        delete(&engine, 0..600);
+        assert_eq!(rows(&engine).count(), 400);
+        let all = ScanRange::new(&(..));
+        assert!(rows(&engine).memo_at(&[]), "from the very beginning on");
+        assert_eq!(engine.scan(&all).unwrap().len(), 400);
+        let inside = ScanRange::new(&(key(100)..key(300)));
+        assert_eq!(engine.scan(&inside).unwrap().len(), 0);
+        assert_eq!(engine.range(&inside).rev().count(), 0);
     }
 
     #[test]

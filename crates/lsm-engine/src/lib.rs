@@ -61,6 +61,7 @@ mod shared;
 mod snapshot;
 mod source;
 mod stats;
+mod streak;
 mod sync;
 mod table;
 mod tally;

@@ -34,6 +34,10 @@ pub(crate) struct Rows {
     /// The back stands on an entry that was not taken from it: it came to where the front
     /// is.
     is_back_waiting: bool,
+    /// No row was taken from the front since it began.
+    is_fresh: bool,
+    /// The front began behind what a memo says of the range.
+    has_jumped: bool,
     is_done: bool,
     error: Option<Arc<Error>>,
     /// The dead keys before the row that was taken last, if there were any.
@@ -60,9 +64,20 @@ impl Rows {
     /// What `snapshot` sees of a view. Nothing is read yet.
     pub(crate) fn new(view: shown::Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
         let is_done = range.is_empty();
-        let (front, back, from, is_back_waiting, error) = (None, None, None, false, None);
-        let crossing = Crossing::default();
-        Self { view, snapshot, range, front, back, from, is_back_waiting, is_done, error, crossing }
+        Self {
+            view,
+            snapshot,
+            range,
+            front: None,
+            back: None,
+            from: None,
+            is_back_waiting: false,
+            is_fresh: true,
+            has_jumped: false,
+            is_done,
+            error: None,
+            crossing: Crossing::default(),
+        }
     }
 
     /// All of the range once more, from its ends.
@@ -78,7 +93,10 @@ impl Rows {
     #[inline(never)]
     pub(crate) fn start(&mut self) -> Result<()> {
         if self.front.is_none() && !self.is_done {
-            let front = Merge::forward(self.sources(), &self.range.start);
+            let memo = self.view.memos.find(&self.range.start, self.snapshot);
+            self.has_jumped = memo.is_some();
+            let start = memo.as_ref().map_or(self.range.start.as_slice(), |memo| memo.end());
+            let front = Merge::forward(self.sources(), start);
             self.front = Some(front.map_err(|error| self.fail(error))?);
         }
         Ok(())
@@ -86,6 +104,9 @@ impl Rows {
 
     /// How many rows there are, if the index of one run tells: at the start only.
     pub(crate) fn counted(&self) -> Result<Option<usize>> {
+        if self.has_jumped {
+            return Ok(None);
+        }
         let Some(front) = self.front.as_ref().filter(|_| !self.is_done) else {
             return Ok(Some(0));
         };
@@ -110,6 +131,7 @@ impl Rows {
         let sources = self.front.take().map_or_else(|| self.sources(), Merge::into_sources);
         self.front = Some(Merge::forward(sources, &from).map_err(|error| self.fail(error))?);
         self.from = Some(from);
+        self.is_fresh = true;
         self.is_done = self.range.is_empty();
         Ok(())
     }
@@ -131,7 +153,10 @@ impl Rows {
             return false;
         }
         match self.step() {
-            Ok(true) => true,
+            Ok(true) => {
+                self.is_fresh = false;
+                true
+            }
             Ok(false) => self.ended(None),
             Err(error) => self.ended(Some(error)),
         }
@@ -211,7 +236,8 @@ impl Rows {
     /// Goes over dead keys, from the one that the front came to, up to a row.
     #[inline(never)]
     fn cross(&mut self) -> Result<bool> {
-        self.crossing.begin();
+        let origin = self.from.as_deref().unwrap_or(&self.range.start);
+        self.crossing.begin(self.is_fresh.then_some(origin));
         loop {
             let key = self.front.as_ref().and_then(Merge::key);
             let memo = key.and_then(|(key, _)| self.crossing.pass(key, self.snapshot, &self.view));
@@ -262,7 +288,7 @@ impl Rows {
     /// Goes over dead keys, from the one that the back came to, down to a row.
     #[inline(never)]
     fn cross_back(&mut self) -> Result<bool> {
-        self.crossing.begin();
+        self.crossing.begin(None);
         loop {
             let key = self.back.as_ref().and_then(Merge::key);
             let memo = key.and_then(|(key, _)| self.crossing.pass(key, self.snapshot, &self.view));

@@ -4,8 +4,8 @@
 //! does it, and notes success or failure. A failed step is tried again after a
 //! pause that grows from 10 ms to 1 s; whoever waits for the outcome cuts the pause
 //! short and is told of the failure. The compaction worker verifies blocks while it has
-//! nothing else to do. A second one sleeps unless merging is so far behind that writers are
-//! slowed down for it.
+//! nothing else to do. A second one helps where merging is so far behind that writers are
+//! slowed down for it, and looks over what was deleted.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +19,7 @@ use crate::ask::AskedMerge;
 use crate::buffer::BufferId;
 use crate::compact::REST_AFTER;
 use crate::shared::Shared;
+use crate::streak::Deleted;
 use crate::{Error, Result, verify};
 
 /// Frozen memtables that may wait for their flush before writers wait too.
@@ -91,6 +92,8 @@ pub(crate) struct Work {
     /// Whether slots of logs were let go of since they were last trimmed.
     #[cfg(feature = "durability")]
     slots_wait: bool,
+    /// Keys that were deleted in ascending order, to be looked over.
+    pub(crate) deleted: Option<Deleted>,
     /// How many steps are under way.
     running: usize,
     /// How many wait until nothing is left to do.
@@ -138,7 +141,7 @@ impl Work {
         if self.slots_wait {
             return false;
         }
-        self.running == 0 && self.asked.is_empty()
+        self.running == 0 && self.asked.is_empty() && self.deleted.is_none()
     }
 
     /// Takes note of a commit, which says that its job is sound again.
@@ -247,6 +250,17 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
             work.of(job).begun += 1;
             work.running += 1;
             return Some(work.kicks);
+        }
+        if job == Job::Help
+            && let Some(deleted) = work.deleted.take()
+        {
+            work.running += 1;
+            drop(work);
+            shared.look_over(deleted);
+            work = shared.work.lock();
+            work.running -= 1;
+            shared.changed.notify_all();
+            continue;
         }
         let idle = job == Job::Compact && work.released && !shared.is_refused();
         #[cfg(feature = "durability")]

@@ -20,6 +20,7 @@ use lsm_types::{Batch, BatchError, Kind, Op, SeqNo};
 
 use crate::buffer::{Buffer, BufferId};
 use crate::shared::Shared;
+use crate::streak::Streak;
 use crate::sync::MutexGuard;
 use crate::view::View;
 use crate::{Error, Result};
@@ -89,6 +90,7 @@ pub(crate) struct Writer {
     next_buffer: u64,
     /// Set while a group is being logged and applied; found set, a writer panicked.
     applying: bool,
+    streak: Streak,
     #[cfg(feature = "durability")]
     pub(crate) logging: crate::log::Logging,
 }
@@ -99,6 +101,7 @@ impl Writer {
             last_seq,
             next_buffer,
             applying: false,
+            streak: Streak::default(),
             #[cfg(feature = "durability")]
             logging: crate::log::Logging::default(),
         }
@@ -260,9 +263,13 @@ impl Shared {
             return Err(error);
         }
         let mut seq = writer.last_seq;
-        let mut has_put = false;
+        let (mut has_put, mut has_step) = (false, false);
+        let streak = &mut writer.streak;
         let mut insert = |op: Op<'_>| {
-            has_put |= op.kind == Kind::Put;
+            match op.kind {
+                Kind::Put => has_put = true,
+                Kind::Delete => has_step |= streak.note(op.key),
+            }
             seq = seq.checked_add(1).unwrap_or(last);
             active.memtable.insert(op.key, seq, op.kind, op.value);
         };
@@ -281,6 +288,9 @@ impl Shared {
             view.memos.note_puts(first, last, || writes.puts());
         }
         self.view.publish(last);
+        if has_step {
+            self.leave_deleted(&writer.streak);
+        }
         Ok(())
     }
 
