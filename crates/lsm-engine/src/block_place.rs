@@ -26,6 +26,9 @@ pub(crate) enum Reading {
     /// As a reader: in place or out of the cache, verified at first touch. What passes by
     /// does not sweep the cache.
     Serve,
+    /// The same ahead of a reader, while the keys are being deleted: the writer is not asked
+    /// to keep them in order.
+    Ahead,
     /// As a merge: from the disk, verified always, past the cache.
     Merge,
 }
@@ -198,7 +201,7 @@ fn read(
 ) -> Result<(Bytes, Range<usize>)> {
     let bytes = match reading {
         Reading::Merge => BlockBytes::Held(table.read_block(handle)?),
-        Reading::Serve => table.peek_block_bytes(handle)?.0,
+        Reading::Serve | Reading::Ahead => table.peek_block_bytes(handle)?.0,
     };
     Ok(match bytes {
         BlockBytes::InPlace(payload) => {

@@ -27,6 +27,7 @@ pub(crate) struct Rows {
     view: shown::Arc<View>,
     snapshot: SeqNo,
     range: Arc<Span>,
+    reading: Reading,
     front: Option<Merge<Source>>,
     back: Option<Merge<Source>>,
     /// Where the front was told to go: the back goes no further, either.
@@ -68,6 +69,7 @@ impl Rows {
             view,
             snapshot,
             range,
+            reading: Reading::Serve,
             front: None,
             back: None,
             from: None,
@@ -80,13 +82,18 @@ impl Rows {
         }
     }
 
+    /// The same for a look ahead of readers.
+    pub(crate) fn ahead(view: shown::Arc<View>, snapshot: SeqNo, range: Arc<Span>) -> Self {
+        Self { reading: Reading::Ahead, ..Self::new(view, snapshot, range) }
+    }
+
     /// All of the range once more, from its ends.
     pub(crate) fn again(&self) -> Self {
         Self::new(shown::Arc::clone(&self.view), self.snapshot, Arc::clone(&self.range))
     }
 
     fn sources(&self) -> Vec<Source> {
-        self.view.sources(self.snapshot, &self.range, Reading::Serve)
+        self.view.sources(self.snapshot, &self.range, self.reading)
     }
 
     /// Finds the first row, so that taking it cannot fail.

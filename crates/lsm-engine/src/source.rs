@@ -66,7 +66,8 @@ impl View {
         let memtables = self.buffers().filter(|buffer| !buffer.memtable.is_empty());
         let memtables = memtables.map(|buffer| {
             let cursor = MemtableCursor::new(Arc::clone(&buffer.memtable));
-            Source::Memtable(cursor.newest(snapshot))
+            let cursor = cursor.newest(snapshot);
+            Source::Memtable(if reading == Reading::Ahead { cursor.passing() } else { cursor })
         });
         let chains = self.tables.chains.iter().filter(|chain| !chain.tables_in(range).is_empty());
         let chains = chains.map(|chain| {

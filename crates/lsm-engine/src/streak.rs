@@ -85,7 +85,7 @@ impl Shared {
         let (view, seen) = self.pinned();
         let is_covered = view.memos.find(&deleted.first, seen).is_some();
         let start = if is_covered { deleted.first } else { deleted.step };
-        Rows::new(view, seen, Arc::new(Span { start, end: Some(deleted.end) })).advance();
+        Rows::ahead(view, seen, Arc::new(Span { start, end: Some(deleted.end) })).advance();
     }
 }
 

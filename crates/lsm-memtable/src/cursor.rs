@@ -34,6 +34,8 @@ pub struct MemtableCursor {
     /// Whether the run is all there is.
     is_whole: bool,
     is_once: bool,
+    /// Whether the writer is to keep the order from now on.
+    keeps_order: bool,
     /// Of each key only the newest version up to this one is shown.
     snapshot: Option<SeqNo>,
     /// Whether the current entry replaced another; known where a snapshot is.
@@ -50,6 +52,7 @@ impl MemtableCursor {
             at: 0,
             is_whole: false,
             is_once: false,
+            keeps_order: true,
             snapshot: None,
             has_older: false,
         }
@@ -63,6 +66,13 @@ impl MemtableCursor {
         Self { is_once: true, ..Self::new(memtable) }
     }
 
+    /// Brings the order up to date where it goes, without asking the writer to keep it: for
+    /// one who passes by now and then while much is written.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { keeps_order: false, ..self }
+    }
+
     /// Shows of each key only the newest version that is not newer than `snapshot`.
     #[must_use]
     pub fn newest(self, snapshot: SeqNo) -> Self {
@@ -73,7 +83,8 @@ impl MemtableCursor {
         let memtable = &*self.memtable;
         let (order, entries) = (&memtable.order, memtable.len());
         let wants_tree = !self.is_once || order.holds(entries);
-        let tree = wants_tree.then(|| order.reach(&memtable.arena, entries)).flatten();
+        let tree =
+            wants_tree.then(|| order.reach(&memtable.arena, entries, self.keeps_order)).flatten();
         let found =
             tree.map_or(Err(Busy), |tree| find(memtable, tree, seek, FIRST_RUN, &mut self.run));
         self.is_whole = found.is_err();

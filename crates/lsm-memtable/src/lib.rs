@@ -223,7 +223,7 @@ impl Memtable {
             }
             let is_ordered = match step {
                 NEAR_STEPS => self.order.holds(self.len()),
-                FAR_STEPS => self.order.reach(&self.arena, self.len()).is_some(),
+                FAR_STEPS => self.order.reach(&self.arena, self.len(), true).is_some(),
                 _ => false,
             };
             if is_ordered {

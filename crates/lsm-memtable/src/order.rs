@@ -55,8 +55,9 @@ impl Order {
     }
 
     /// The tree, with at least the first `entries` that were written; `None` while
-    /// another thread is at work on it.
-    pub(crate) fn reach(&self, arena: &Arena, entries: usize) -> Option<&Tree> {
+    /// another thread is at work on it. Where entries were missing, the writer `keeps` the
+    /// order from now on, if that is wanted.
+    pub(crate) fn reach(&self, arena: &Arena, entries: usize, keeps: bool) -> Option<&Tree> {
         if !self.holds(entries) {
             let mut state = try_lock(&self.state)?;
             for _ in 0..MAX_ROUNDS {
@@ -64,7 +65,9 @@ impl Order {
                     break;
                 }
             }
-            self.kept.store(true, Release);
+            if keeps {
+                self.kept.store(true, Release);
+            }
         }
         Some(&self.tree)
     }

@@ -321,6 +321,39 @@ fn a_capacity_takes_no_memory_before_it_is_used() {
 }
 
 #[test]
+fn who_passes_by_sees_all_and_leaves_the_order_to_the_next() {
+    let memtable = Arc::new(Memtable::with_capacity(0));
+    let put = |numbers: std::ops::Range<u64>| {
+        for n in numbers {
+            let key = (n * 7919 % 1_000).to_be_bytes();
+            memtable.insert(&key, seq(n + 1), Kind::Put, b"");
+        }
+    };
+    let shown = |mut cursor: MemtableCursor| {
+        let Ok(()) = cursor.seek(InternalKey::first_of(b""));
+        let mut count = 0;
+        let mut last = None;
+        while let Some(entry) = cursor.entry() {
+            assert!(last.replace(entry.user_key.to_vec()).is_none_or(|l| *l < *entry.user_key));
+            count += 1;
+            let Ok(()) = cursor.next();
+        }
+        count
+    };
+    let cursor = || MemtableCursor::new(Arc::clone(&memtable));
+    for (from, to) in [(0, 300), (300, 311), (311, 601)] {
+        put(from..to - 1);
+        assert_eq!(shown(cursor().passing().newest(SeqNo::MAX)), to as usize - 1);
+        put(to - 1..to);
+        assert!(!memtable.order.holds(memtable.len()), "nobody keeps it");
+    }
+    assert_eq!(shown(cursor().newest(SeqNo::MAX)), 601);
+    put(601..700);
+    assert!(memtable.order.holds(memtable.len()), "now the writer does");
+    assert_eq!(shown(cursor().passing().newest(SeqNo::MAX)), 700);
+}
+
+#[test]
 fn readers_find_another_way_while_the_writer_sleeps_in_the_middle_of_a_change() {
     let memtable = Arc::new(Memtable::with_capacity(0));
     let key = |n: u64| (n * 7919 % 100).to_be_bytes();
