@@ -43,6 +43,8 @@ use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Tracked, lock, rais
 const WORD_BYTES: usize = size_of::<u64>();
 /// Words of a cache line.
 const LINE_WORDS: usize = 8;
+/// Cache lines of a usual entry.
+const USUAL_LINES: usize = 3;
 /// Added to the kind of an entry that replaced an older one.
 const HAS_OLDER: u8 = 0x80;
 /// Added to the kind where stamp and lengths are one word; and how many bits of it are
@@ -369,20 +371,14 @@ impl Arena {
         }
     }
 
-    /// Asks the processor to fetch the beginning of an entry that will be wanted soon.
+    /// Asks the processor to fetch an entry that will be wanted soon: the key and the value
+    /// of a usual one. What is behind its first cache line is otherwise asked for only when
+    /// the key was found to be the one, or the value is copied.
     #[inline]
     pub(crate) fn prefetch(&self, place: Place) {
-        self.prefetch_lines(place, 1);
-    }
-
-    /// The same for so many cache lines: the key and the value of a usual entry are in
-    /// three, and what is behind the first is otherwise asked for only when the key was
-    /// found to be the one.
-    #[inline]
-    pub(crate) fn prefetch_lines(&self, place: Place, lines: usize) {
         let (chunk, word) = place.split();
         let Some(chunk) = self.chunks.get(chunk) else { return };
-        for word in (word..).step_by(LINE_WORDS).take(lines) {
+        for word in (word..).step_by(LINE_WORDS).take(USUAL_LINES) {
             chunk.words.get(word).into_iter().for_each(prefetch);
         }
     }

@@ -55,8 +55,6 @@ const DEFAULT_CAPACITY_BYTES: usize = 4 << 20;
 const NEAR_STEPS: usize = 32;
 /// ... and before it asks for one: sorting everything is worth that many steps.
 const FAR_STEPS: usize = 4_096;
-/// Cache lines of a usual entry, asked for at once.
-const USUAL_LINES: usize = 3;
 /// What an entry takes in the order at most: two words in a leaf, and as much again in
 /// the free half of one that was just split, or while it is being sorted.
 const ORDER_BYTES_PER_ENTRY: usize = 34;
@@ -196,7 +194,7 @@ impl Memtable {
     /// The version at a place, if it is one of this key.
     #[inline]
     fn is_of(&self, place: Place, user_key: &[u8]) -> Option<Version<'_>> {
-        self.arena.prefetch_lines(place, USUAL_LINES);
+        self.arena.prefetch(place);
         self.arena.get(place).filter(|version| version.entry.user_key == user_key)
     }
 
