@@ -17,7 +17,7 @@ const WORTH: usize = 64;
 /// ... or so many beside one that was jumped.
 const WORTH_MORE: usize = 2 * GROUP;
 /// Of longer keys there are no memos: they would take too much memory.
-const MAX_KEY_BYTES: usize = 1 << 10;
+pub(crate) const LONGEST_NOTED: usize = 1 << 10;
 
 /// What was crossed since the last row, whichever way.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Crossing {
         self.low.clear();
         self.high.clear();
         if let Some(origin) = origin {
-            self.is_too_long = origin.len() > MAX_KEY_BYTES;
+            self.is_too_long = origin.len() > LONGEST_NOTED;
             self.cover(origin, origin);
         }
     }
@@ -60,7 +60,7 @@ impl Crossing {
             self.cover(memo.start(), memo.end());
             return Some(memo);
         }
-        self.is_too_long |= key.len() > MAX_KEY_BYTES;
+        self.is_too_long |= key.len() > LONGEST_NOTED;
         if !self.is_too_long {
             self.cover(key, key);
             if self.high == key {
@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(memos.count(), 16);
 
         let engine = open();
-        let long = |number| [key(number), vec![b'x'; MAX_KEY_BYTES]].concat();
+        let long = |number| [key(number), vec![b'x'; LONGEST_NOTED]].concat();
         for number in 0..200 {
             engine.put(&long(number), b"").unwrap();
             engine.delete(&long(number)).unwrap();

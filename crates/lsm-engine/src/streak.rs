@@ -17,14 +17,13 @@ use std::sync::Arc;
 
 use lsm_manifest::Span;
 
+use crate::crossing::LONGEST_NOTED;
 use crate::rows::Rows;
 use crate::shared::Shared;
 
 /// Deletes to a step: they take the writer some milliseconds, and one millisecond to be
 /// walked over.
 pub(crate) const STEP: usize = 8192;
-/// Of longer keys there are no memos.
-const MAX_KEY_BYTES: usize = 1 << 10;
 
 /// What the writer keeps of the last deletes.
 #[derive(Debug, Default)]
@@ -49,7 +48,7 @@ impl Streak {
     /// Notes a delete. Whether a step is complete.
     #[inline]
     pub(crate) fn note(&mut self, key: &[u8]) -> bool {
-        if self.count > 0 && *key <= *self.last || key.len() > MAX_KEY_BYTES {
+        if self.count > 0 && *key <= *self.last || key.len() > LONGEST_NOTED {
             self.count = 0;
         }
         if self.count == 0 {
@@ -109,7 +108,7 @@ mod tests {
         assert!(!streak.note(&key(3)));
         assert_eq!(complete(&mut streak, 4..3 + STEP), [2 + STEP]);
         // None of the keys that are too long.
-        let long = |number: usize| [&key(number)[..], &[0; MAX_KEY_BYTES]].concat();
+        let long = |number: usize| [&key(number)[..], &[0; LONGEST_NOTED]].concat();
         assert!((0..3 * STEP).all(|number| !streak.note(&long(number))));
     }
 }
