@@ -109,10 +109,11 @@ impl LsmConfig {
         self.memtable_capacity
     }
 
-    /// How many runs of like size start a merge in the background. Lower keeps reads
+    /// How many runs of like size start a merge in the background; twice as many while
+    /// write buffers are filled one after another. Lower keeps reads
     /// fast, higher merges less. When nobody writes, more is merged, until there are fewer
-    /// runs than this. Above twice as many of like size writers are slowed down, more and
-    /// more, and at four times as many they wait for merges. Below 2 it becomes 2;
+    /// runs than this. Above three times as many of like size writers are slowed down, more
+    /// and more, and at six times as many they wait for merges. Below 2 it becomes 2;
     /// `usize::MAX` never merges and holds nobody up.
     #[must_use]
     pub fn compaction_trigger(mut self, runs: usize) -> Self {

@@ -12,6 +12,8 @@ use crate::Plan;
 pub(crate) const LOWER_PART: u64 = 4;
 /// At rest, where credit pays for it, they go from this part on: 1.125.
 pub(crate) const LOWER_PART_AT_REST: u64 = 8;
+/// While writing, tiers are let grow to so many times the trigger.
+const WRITING_FACTOR: usize = 2;
 /// At rest, neighbours are merged whose sizes are within this factor.
 pub(crate) const NEIGHBOUR_FACTOR: u64 = 4;
 /// A table at the bottom is written anew when one entry in so many is a tombstone.
@@ -36,6 +38,9 @@ pub struct Policy {
     /// A store at rest has fewer runs than this; at least two. `usize::MAX` switches
     /// off every merge.
     pub trigger: usize,
+    /// While somebody writes, a tier is full with so many times as many runs as the trigger
+    /// says: what is merged at once is written once.
+    pub writing_factor: usize,
     /// The size of the largest tables, in bytes. Those of small runs are smaller, down
     /// to an eighth.
     pub table_bytes: u64,
@@ -52,12 +57,21 @@ impl Policy {
     #[must_use]
     pub fn new(trigger: usize, table_bytes: u64) -> Self {
         let slice_bytes = table_bytes.saturating_mul(2);
-        Self { trigger, table_bytes, slice_bytes, small_bytes: table_bytes / SMALL_PART }
+        let (writing_factor, small_bytes) = (WRITING_FACTOR, table_bytes / SMALL_PART);
+        Self { trigger, writing_factor, table_bytes, slice_bytes, small_bytes }
     }
 
     /// The trigger in force; `None` if nothing is ever merged.
     pub(crate) fn trigger(&self) -> Option<usize> {
         (self.trigger != usize::MAX).then_some(self.trigger.max(2))
+    }
+
+    /// How many runs make a tier full.
+    pub(crate) fn full_tier(&self, trigger: usize, load: Load) -> usize {
+        match load {
+            Load::Writing => trigger.saturating_mul(self.writing_factor.max(1)),
+            Load::Idle { .. } => trigger,
+        }
     }
 
     pub(crate) fn is_small(&self, bytes: u64) -> bool {

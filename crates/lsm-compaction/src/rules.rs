@@ -1,14 +1,15 @@
 //! Which runs to merge next: the rules, in the order in which they are asked.
 //!
 //! 1. *Tier*, if it is smaller than what is unfinished: as many neighbours of like
-//!    size as the trigger says become one. Sizes are alike within the square root of
+//!    size as the trigger says become one, while writing twice as many: what is merged
+//!    at once is written once. Sizes are alike within the square root of
 //!    the trigger. If the result and the neighbours behind it are as many again, they
 //!    go in at once: a cascade moves its bytes once.
 //! 2. *Unfinished*: the smallest merge that was begun.
 //! 3. *Tombstones*: a dense table of the oldest run, where they hide nothing.
 //! 4. *Lower*: all upper runs go into the oldest one when they are a quarter of it,
 //!    each tombstone counted as an entry that it hides. While writing only if there
-//!    are as many runs as the trigger says: a small store is not merged at each flush.
+//!    are twice as many runs as the trigger says: a small store is not merged at each flush.
 //! 5. *Tier*, of any size.
 //! 6. *Settle*, at rest: as many runs as bring the count below the trigger, where that
 //!    takes the fewest bytes, and older ones that are not much larger.
@@ -46,7 +47,9 @@ pub(crate) fn choose(policy: &Policy, shape: &Shape<'_>, load: Load) -> Option<C
     let is_free = |stretch: &&Stretch| shape.slice(stretch.runs.clone()).iter().all(|r| r.is_free);
     let drain =
         begun.iter().filter(is_free).min_by_key(|stretch| shape.bytes(stretch.runs.clone()));
-    let tier = segments.iter().find_map(|segment| tier(shape, segment, trigger));
+    let is_idle = load != Load::Writing;
+    let full = policy.full_tier(trigger, load);
+    let tier = segments.iter().find_map(|segment| tier(shape, segment, trigger, full));
     if let Some(drain) = drain {
         return match tier {
             Some(tier) if shape.bytes(tier.clone()) < shape.bytes(drain.runs.clone()) => {
@@ -55,7 +58,6 @@ pub(crate) fn choose(policy: &Policy, shape: &Shape<'_>, load: Load) -> Option<C
             _ => chosen(drain.runs.clone(), Reason::Unfinished),
         };
     }
-    let is_idle = load != Load::Writing;
     let runs = shape.runs.len();
     let last = segments.last().filter(|segment| segment.end == runs);
     if let Some(last) = last {
@@ -64,7 +66,7 @@ pub(crate) fn choose(policy: &Policy, shape: &Shape<'_>, load: Load) -> Option<C
             let only = Some(table..table + 1);
             return Some(Choice { stretch, reason: Reason::Tombstones, only });
         }
-        if last.len() >= 2 && (is_idle || runs >= trigger) && is_lower_due(shape, last) {
+        if last.len() >= 2 && (is_idle || runs >= full) && is_lower_due(shape, last) {
             return chosen(
                 last.end.saturating_sub(MAX_INPUTS).max(last.start)..last.end,
                 Reason::Lower,
@@ -161,22 +163,27 @@ pub(crate) fn fullest_tier(shape: &Shape<'_>, trigger: usize) -> usize {
     tiers.max().unwrap_or(0)
 }
 
-/// The newest tier that is full, with the cascade behind it. The oldest run is in no
-/// tier.
-fn tier(shape: &Shape<'_>, segment: &Range<usize>, trigger: usize) -> Option<Range<usize>> {
+/// The newest tier that has `full` runs, with the cascade behind it. The oldest run is in
+/// no tier.
+fn tier(
+    shape: &Shape<'_>,
+    segment: &Range<usize>,
+    trigger: usize,
+    full: usize,
+) -> Option<Range<usize>> {
     let end = segment.end.min(shape.runs.len().saturating_sub(1));
     let runs = shape.slice(segment.start..end).iter();
     let (begin, mut until) = (segment.start..end)
         .zip(runs)
         .map(|(at, run)| (at, alike_until(shape, trigger, (at, end), run.bytes)))
-        .find(|(at, until)| until - at >= trigger)?;
+        .find(|(at, until)| until - at >= full)?;
     if until - begin > MAX_INPUTS {
         // A backlog: the oldest of it first, in pieces that end.
         return Some(until - MAX_INPUTS..until);
     }
     loop {
         let next = alike_until(shape, trigger, (until, end), shape.bytes(begin..until));
-        if 1 + next - until < trigger || next - begin > MAX_INPUTS {
+        if 1 + next - until < full || next - begin > MAX_INPUTS {
             return Some(begin..until);
         }
         until = next;

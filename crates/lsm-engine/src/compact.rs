@@ -35,7 +35,7 @@ use crate::{Error, Options, Result};
 pub(crate) const REST_AFTER: Duration = Duration::from_millis(100);
 
 /// Writers wait for merges when a tier has so many times more runs than the trigger.
-const RUNS_PER_TRIGGER: usize = 4;
+const RUNS_PER_TRIGGER: usize = 6;
 
 /// A plan, and the version that it was picked from.
 pub(crate) struct Step {

@@ -83,8 +83,9 @@ impl Installer {
         dir.sync()?;
         let file_bytes = bytes.len() as u64;
         let snapshot_bytes = file_bytes;
-        let installer =
+        let mut installer =
             Self { file, head, last_edit: 1, file_bytes, snapshot_bytes, next_number: 1 };
+        installer.vouch();
         Ok((installer, version))
     }
 
@@ -94,14 +95,14 @@ impl Installer {
 
     /// Makes what was read durable as it was read: cuts a torn tail, and writes anew
     /// what no commit speaks for: edits behind what the slot says, and a manifest that
-    /// was written as a whole and had no edit since. That its name was made durable, only
-    /// a commit behind it would show: after a failed sync of the directory it has none.
+    /// was written as a whole and whose slot was not written again since. That its name was
+    /// made durable, only that would show: see [`vouch`](Installer::vouch).
     pub(crate) fn settle(&mut self, dir: &dyn Dir, found: &Recovered) -> Result<()> {
         if found.torn_bytes > 0 {
             self.file.set_len(self.head.committed)?;
             self.file_bytes = self.head.committed;
         }
-        if found.slot_is_behind || found.head.committed == found.snapshot_end {
+        if found.slot_is_behind || !found.has_both_slots {
             // The sync of these edits or of this name may have failed, and another one
             // would prove nothing: they are written anew.
             return self.rewrite(dir, &found.version).map_err(|error| match error {
@@ -170,7 +171,21 @@ impl Installer {
         self.last_edit += 1;
         self.file_bytes = bytes.len() as u64;
         self.snapshot_bytes = self.file_bytes;
+        self.vouch();
         Ok(())
+    }
+
+    /// Says in a new manifest that its name is durable, so that the next opening does not
+    /// have to write it anew: writes the other slot, too, which is true from now on whether
+    /// it is ever synced or not. A failure changes nothing: what a slot holds is whole or
+    /// does not count.
+    fn vouch(&mut self) {
+        self.head.generation += 1;
+        let at = slot_offset(self.head.generation);
+        if let Err(error) = write_all_at(&*self.file, at, &self.head.encode()) {
+            self.head.generation -= 1;
+            tracing::debug!(%error, "the manifest will be written anew at the next opening");
+        }
     }
 }
 

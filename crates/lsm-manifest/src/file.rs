@@ -189,6 +189,8 @@ pub struct Recovered {
     pub snapshot_end: u64,
     /// The committed length that the slot says.
     pub slot_committed: u64,
+    /// Whether both slots are intact: one was written since the file was.
+    pub has_both_slots: bool,
     /// Whether the slot says less than `head`: edits behind it were intact.
     pub slot_is_behind: bool,
     /// Bytes behind the last edit that counts, without the zeros at the end of the
@@ -204,7 +206,7 @@ pub struct Recovered {
 /// [`ManifestError::Damaged`] when anything below the committed length is not
 /// intact.
 pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
-    let head = read_head(bytes)?;
+    let (head, has_both_slots) = read_head(bytes)?;
     let mut fold = Fold { bytes, at: FIRST_FRAME, chain: xxh3_64(&head.store.0), number: None };
     let mut version = Version::default();
     let mut snapshot_end = None;
@@ -243,13 +245,14 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ManifestError> {
         last_edit,
         snapshot_end: snapshot_end.unwrap_or(committed),
         slot_committed: head.committed,
+        has_both_slots,
         slot_is_behind: committed != head.committed,
         torn_bytes: (rest.len() - zeros) as u64,
     })
 }
 
-/// The valid slot of the higher generation.
-fn read_head(bytes: &[u8]) -> Result<Head, ManifestError> {
+/// The valid slot of the higher generation, and whether both are valid.
+fn read_head(bytes: &[u8]) -> Result<(Head, bool), ManifestError> {
     if bytes.starts_with(TEXT_MAGIC) {
         let text = "written by the published lsm-db crate (its MANIFEST is text); this build \
                     reads its own binary format only";
@@ -257,8 +260,10 @@ fn read_head(bytes: &[u8]) -> Result<Head, ManifestError> {
     }
     let slot = |at: usize| bytes.get(at..at + SLOT_BYTES).unwrap_or_default();
     let mut newest: Option<Head> = None;
+    let mut slots = 0;
     for number in 0..2 {
         let head = Head::decode(number, slot(number as usize * PAGE_BYTES))?;
+        slots += usize::from(head.is_some());
         newest = newest.into_iter().chain(head).max_by_key(|head| head.generation);
     }
     let Some(head) = newest else {
@@ -269,7 +274,7 @@ fn read_head(bytes: &[u8]) -> Result<Head, ManifestError> {
         let expected = format!("{} committed bytes", head.committed);
         return Err(ManifestError::damaged(bytes.len(), expected, "the end of the file"));
     }
-    Ok(head)
+    Ok((head, slots == 2))
 }
 
 /// Walks the frames of a manifest.

@@ -331,3 +331,23 @@ fn debug_output_says_something_and_no_contents() {
     assert!(text.contains("Lsm") && text.contains("Scan") && text.contains("Batch"));
     assert!(!text.contains("SSS") && !text.contains("83, 83"), "{text}");
 }
+
+/// A store that was closed cleanly is read and nothing else: a reopening syncs the directory,
+/// and changes no byte.
+#[test]
+fn a_clean_reopening_writes_nothing() {
+    let disk = Arc::new(SimDisk::new(1));
+    let open = || Lsm::open_on(disk.clone(), "db", LsmConfig::new()).unwrap();
+    for flushes in 0..3 {
+        for flush in 0..flushes {
+            let db = open();
+            db.put(format!("k{flush}"), b"v").unwrap();
+            db.close().unwrap();
+        }
+        open().close().unwrap();
+        let (before, events, syncs) = (disk.contents("db".as_ref()), disk.events(), disk.syncs());
+        open().close().unwrap();
+        assert_eq!(disk.contents("db".as_ref()), before, "after {flushes} flushes");
+        assert_eq!((disk.events() - events, disk.syncs() - syncs), (1, 1), "{flushes} flushes");
+    }
+}

@@ -54,10 +54,11 @@ fn load(words: &[&str]) -> Load {
 }
 
 impl Tree {
+    /// Tiers are full at the trigger unless a tree says otherwise: so the trees stay small.
     pub(crate) fn new() -> Self {
         Self {
             version: Version::default(),
-            policy: Policy::new(4, 32 * MIB),
+            policy: Policy { writing_factor: 1, ..Policy::new(4, 32 * MIB) },
             busy: Busy::default(),
             next: 1000,
             plan: None,
@@ -97,7 +98,12 @@ impl Tree {
             match name {
                 "trigger" if value == "max" => self.policy.trigger = usize::MAX,
                 "trigger" => self.policy.trigger = value.parse().unwrap(),
-                "table" => self.policy = Policy::new(self.policy.trigger, size(value)),
+                "table" => {
+                    let writing_factor = self.policy.writing_factor;
+                    let policy = Policy::new(self.policy.trigger, size(value));
+                    self.policy = Policy { writing_factor, ..policy };
+                }
+                "factor" => self.policy.writing_factor = value.parse().unwrap(),
                 "slice" => self.policy.slice_bytes = size(value),
                 _ => panic!("no such setting: {setting}"),
             }
