@@ -105,7 +105,7 @@ fn with_runs(disk: &Arc<SimDisk>, runs: &[(usize, u64)]) {
 #[test]
 fn a_second_merge_runs_beside_the_first_while_writers_would_be_slowed_down() {
     let disk = Arc::new(SimDisk::new(9));
-    with_runs(&disk, &[(1, 12_000), (8, 200), (8, 10)]);
+    with_runs(&disk, &[(1, 12_000), (7, 200), (7, 10)]);
     // The first number after an open is the first of a hundred: the first merge's table
     // cannot be synced.
     let config = LsmConfig::new().compaction_trigger(2);
