@@ -30,7 +30,7 @@ use crate::script::Script;
 fn main() -> ExitCode {
     let stores = store::STORES.iter().map(|script| script as &dyn Script);
     let logs = log::LOGS.iter().map(|script| script as &dyn Script);
-    let report = match sweep::sweep(stores.chain(logs).collect()) {
+    let report = match sweep::sweep(logs.chain(stores).collect()) {
         Ok(report) => report,
         Err(what) => {
             eprintln!("{what}");

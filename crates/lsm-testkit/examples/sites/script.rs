@@ -12,6 +12,11 @@ pub(crate) trait Script: Sync {
     /// What it is called in messages.
     fn name(&self) -> &'static str;
 
+    /// Whether it takes long: it is played only for the sites that no history before it reaches.
+    fn is_long(&self) -> bool {
+        false
+    }
+
     /// The disk that it finds, and how it is described in its ledger.
     fn begin(&self) -> Result<(SimDisk, Ledger), String>;
 

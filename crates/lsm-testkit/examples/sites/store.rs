@@ -30,6 +30,8 @@ pub(crate) enum Step {
     /// Waits until all is done in the background, verification included.
     Idle,
     Sleep(u64),
+    /// Whether there is no more room on the disk.
+    Full(bool),
     Reopen,
 }
 
@@ -74,11 +76,7 @@ fn long() -> LsmConfig {
     LsmConfig::new().memtable_capacity(16 << 20)
 }
 
-fn unmerged() -> LsmConfig {
-    LsmConfig::new().memtable_capacity(0).compaction_trigger(usize::MAX)
-}
-
-use Step::{Compact, CompactPart, Flush, Idle, Read, Reopen, Sleep, Sync, Write as W, WriteLong};
+use Step::{Compact, CompactPart, Flush, Full, Idle, Read, Reopen, Sleep, Sync, Write, WriteLong};
 
 pub(crate) static STORES: &[StoreScript] = &[
     StoreScript {
@@ -86,19 +84,19 @@ pub(crate) static STORES: &[StoreScript] = &[
         before: Before::Nothing,
         config: small,
         steps: &[
-            W(14),
+            Write(14),
             Read,
             Flush,
-            W(12),
+            Write(12),
             CompactPart,
             Read,
-            W(10),
+            Write(10),
             Compact,
             Idle,
             Read,
             Reopen,
             Read,
-            W(6),
+            Write(6),
             Flush,
         ],
     },
@@ -106,49 +104,69 @@ pub(crate) static STORES: &[StoreScript] = &[
         name: "closed store, by calls, packed",
         before: Before::Closed,
         config: by_calls,
-        steps: &[Read, W(12), Flush, Read, Idle, Compact, Read, Reopen, Read, W(3)],
+        steps: &[Read, Write(12), Flush, Read, Idle, Compact, Read, Reopen, Read, Write(3)],
     },
     StoreScript {
         name: "killed store",
         before: Before::Killed,
         config: small,
-        steps: &[Read, W(8), Flush, Idle, Read, Reopen, Read, W(2)],
+        steps: &[Read, Write(8), Flush, Idle, Read, Reopen, Read, Write(2)],
     },
     StoreScript {
         name: "store after a power failure, at rest",
         before: Before::LostPower,
         config: by_calls,
-        steps: &[W(20), Idle, Sleep(130), Idle, Read, W(3), Reopen, Read],
+        steps: &[Write(20), Idle, Sleep(130), Idle, Read, Write(3), Reopen, Read],
     },
     StoreScript {
         name: "torn manifest",
         before: Before::Torn,
         config: small,
-        steps: &[Read, W(6), Flush, Reopen, Read, W(1)],
+        steps: &[Read, Write(6), Flush, Reopen, Read, Write(1)],
     },
     StoreScript {
         name: "synced now and then",
         before: Before::Closed,
         config: regular,
-        steps: &[W(8), Sync, W(8), Sleep(12), Flush, Read, Reopen, Read, W(2)],
+        steps: &[Write(8), Sync, Write(8), Sleep(12), Flush, Read, Reopen, Read, Write(2)],
     },
     StoreScript {
         name: "synced by hand",
         before: Before::Nothing,
         config: on_flush,
-        steps: &[W(8), Sync, W(4), Flush, W(4), Read, Reopen, Read],
+        steps: &[Write(8), Sync, Write(4), Flush, Write(4), Read, Reopen, Read],
     },
+    StoreScript {
+        name: "store that was made and closed",
+        before: Before::Nothing,
+        config: small,
+        steps: &[Reopen, Write(2), Reopen, Read],
+    },
+    StoreScript {
+        name: "full disk",
+        before: Before::Nothing,
+        config: small,
+        steps: &[
+            Full(true),
+            Write(2),
+            Full(false),
+            Write(12),
+            Flush,
+            Full(true),
+            Write(4),
+            Flush,
+            Full(false),
+            Write(2),
+            Flush,
+            Read,
+        ],
+    },
+    // Last, since it is long.
     StoreScript {
         name: "long tables",
         before: Before::Nothing,
         config: long,
         steps: &[WriteLong(22), Flush, Reopen, Read],
-    },
-    StoreScript {
-        name: "manifest written anew",
-        before: Before::Closed,
-        config: unmerged,
-        steps: &[W(150), Read, Reopen, W(2)],
     },
 ];
 
@@ -325,6 +343,10 @@ impl Play<'_> {
                 std::thread::sleep(Duration::from_millis(millis));
                 return Ok(());
             }
+            Step::Full(is_full) => {
+                self.watch.disk.set_room(is_full.then_some(0));
+                return Ok(());
+            }
             Step::Reopen => {
                 self.close()?;
                 return self.open();
@@ -349,6 +371,10 @@ impl Play<'_> {
 impl Script for StoreScript {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn is_long(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::WriteLong(_)))
     }
 
     fn begin(&self) -> Result<(SimDisk, Ledger), String> {

@@ -15,7 +15,7 @@ use crate::watch::{Plan, Site, Span, Watch};
 /// Retries pause, and histories wait for workers: more of them run than there are processors.
 const WORKERS: usize = 8;
 /// A failure is tried in so many of the histories that come to its site, ...
-const HISTORIES: usize = 4;
+const HISTORIES: usize = 6;
 /// ... one for ever in fewer, since retries take time.
 const HISTORIES_FOR_EVER: usize = 2;
 /// Images are taken of so many.
@@ -99,6 +99,9 @@ fn jobs(recorded: &[Recorded<'_>]) -> Vec<Job> {
     let mut seen: BTreeMap<Site, usize> = BTreeMap::new();
     for (script, recorded) in recorded.iter().enumerate() {
         for (site, calls) in &recorded.calls {
+            if recorded.script.is_long() && seen.contains_key(site) {
+                continue;
+            }
             let histories = seen.entry(*site).or_default();
             *histories += 1;
             for kind in Kind::FAILURES {
@@ -200,9 +203,11 @@ fn fail(recorded: &Recorded<'_>, plan: Plan) -> Result<bool, String> {
         return Err(format!("numbers were used again: {made_twice:?}"));
     }
     let events = watch.disk.events();
-    let image = watch.disk.crash(events, Crash::Random(events as u64));
-    let checked = recorded.script.check(&image, &ledger, Moment::PowerFailure);
-    checked.map_err(|what| format!("after a power failure: {what}"))?;
+    for how in [Crash::LoseAll, Crash::Random(events as u64)] {
+        let image = watch.disk.crash(events, how);
+        let checked = recorded.script.check(&image, &ledger, Moment::PowerFailure);
+        checked.map_err(|what| format!("after a power failure, {how:?}: {what}"))?;
+    }
     recorded.script.check(&watch.disk, &ledger, Moment::End)?;
     Ok(was_hit)
 }
