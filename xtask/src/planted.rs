@@ -37,7 +37,24 @@ const PACKAGES: [&str; 6] =
     ["lsm-db", "lsm-wal", "lsm-manifest", "lsm-compaction", "lsm-bloom", "lsm-engine"];
 
 /// For each bug the test among the integration tests of lsm-db that finds it soonest.
-const FOUND_BY: [(Bug, &str); 10] = [];
+const FOUND_BY: [(Bug, &str); 10] = [
+    (Bug::MissingDirectorySync, "crash::a_second_session_after_a_clean_close_is_as_safe"),
+    (Bug::LogReleasedEarly, "crash::a_second_session_after_a_clean_close_is_as_safe"),
+    (Bug::TombstoneDroppedEarly, "asked::compact_stores_each_key_once_whatever_the_trigger"),
+    (
+        Bug::FailedSyncForgotten,
+        "faults::s13_s57_after_a_failed_sync_of_the_log_writes_are_refused_until_reopened",
+    ),
+    (Bug::BatchSplit, "crash::a_second_session_after_a_clean_close_is_as_safe"),
+    (Bug::NumberReused, "bad_input::s35_files_of_others_are_never_touched"),
+    (Bug::ForeignFilter, "bad_input::s32_swapped_and_stale_files_are_noticed"),
+    (
+        Bug::TornTailTaken,
+        "at_rest::s25_a_bit_flip_in_the_last_record_costs_no_more_than_it_and_is_counted",
+    ),
+    (Bug::InputNotNarrowed, "model::random_histories_equal_a_map_with_many_shapes"),
+    (Bug::MemoKept, "queues::queues_equal_a_map_whatever_comes_between"),
+];
 
 /// Plants the bugs. What comes back is every bug that no test finds, and every test that fails
 /// without one.

@@ -62,7 +62,9 @@ impl Reached {
 pub(super) fn print(reached: &Reached) -> String {
     let mut text = String::new();
     let _ = write!(text, "{:54}", "call site");
-    KINDS.iter().for_each(|kind| drop(write!(text, " {kind:>14}")));
+    for kind in KINDS {
+        let _ = write!(text, " {kind:>14}");
+    }
     for ((file, line, method), cells) in &reached.cells {
         let file = file.strip_prefix("crates/").unwrap_or(file);
         let site = format!("{file}:{line} {method}");
