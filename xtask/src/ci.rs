@@ -86,6 +86,8 @@ pub const STEPS: &[Step] = &[
     check("models under loom", &["xtask", "loom"]),
     check("threads under shuttle", &["xtask", "shuttle"]),
     check("memcheck of the memtable", &["xtask", "valgrind"]),
+    check("call sites", &["xtask", "sites"]),
+    check("planted bugs", &["xtask", "planted", "--short"]),
     check("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
     check("features", &["xtask", "features"]),
     check(

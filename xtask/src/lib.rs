@@ -8,13 +8,15 @@
 //! - [`mod@format`]: the bytes on disk: looking into files, and what of them is frozen;
 //! - [`fuzz`]: running the fuzz targets;
 //! - [`instruments`]: tests under loom, valgrind, Miri and ThreadSanitizer;
+//! - [`sites`]: every call of the file system, made to fail in every way;
+//! - [`planted`]: bugs planted one at a time, each of which a test has to find;
 //! - [`ci`]: the steps of the CI run, as data.
 //!
 //! Every check is a function from the root of the repository to a list of [`Finding`]s, so that
 //! `tests/police.rs` runs the same code as the command line. No check prints, none changes a file;
 //! only [`api::write`], [`bench::write_report`], [`bench::collect`], [`features::check`] (in a
-//! temporary folder), [`format::run`], [`fuzz::run`], [`instruments::run`] and [`ci::run`]
-//! act.
+//! temporary folder), [`format::run`], [`fuzz::run`], [`instruments::run`], [`sites::check`],
+//! [`planted::run`] and [`ci::run`] act.
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -25,6 +27,8 @@ pub mod format;
 pub mod fuzz;
 pub mod instruments;
 pub mod layers;
+pub mod planted;
+pub mod sites;
 pub mod tidy;
 
 mod files;

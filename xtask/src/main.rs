@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use lsm_bench_record::{Choice, Figure};
-use xtask::{Finding, api, bench, ci, features, format, fuzz, instruments, layers, tidy};
+use xtask::{
+    Finding, api, bench, ci, features, format, fuzz, instruments, layers, planted, sites, tidy,
+};
 
 /// The project's own checks and its CI run.
 #[derive(Parser)]
@@ -60,6 +62,10 @@ enum Task {
     /// Run the memtable's and the filter's tests under ThreadSanitizer; skipped without a nightly
     /// toolchain and its sources.
     Tsan,
+    /// Let every call of the file system fail in every way, and print the table of them.
+    Sites,
+    /// Plant bugs one at a time, and see that the tests find each.
+    Planted(planted::Arguments),
     /// Run every step of the CI, stopping at the first that fails.
     Ci {
         /// Leave out the step of this name; may be given several times.
@@ -146,6 +152,8 @@ fn main() -> ExitCode {
         Task::Valgrind => instruments::run(&root, &instruments::VALGRIND),
         Task::Miri => instruments::run(&root, &instruments::MIRI),
         Task::Tsan => instruments::run(&root, &instruments::TSAN),
+        Task::Sites => sites::check(&root),
+        Task::Planted(arguments) => planted::run(&root, &arguments),
         Task::Fuzz(arguments) => match fuzz::run(&root, &arguments) {
             Ok(findings) => findings,
             Err(finding) => {

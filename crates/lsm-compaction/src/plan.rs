@@ -96,6 +96,10 @@ impl Plan {
     pub fn edit(&self, outputs: Vec<TableMeta>) -> Vec<EditOp> {
         let mut ops = Vec::new();
         for input in &self.inputs {
+            #[cfg(planted)]
+            if input.stays && self.keeps_by_mistake(input) {
+                continue;
+            }
             ops.push(if input.stays {
                 EditOp::SetLive { table: input.table, live: self.rest_of(&input.live) }
             } else {
@@ -114,6 +118,15 @@ impl Plan {
             EditOp::AddTable { run, level, table }
         }));
         ops
+    }
+
+    /// A planted bug: an input of another drained run than the newest is not narrowed.
+    #[cfg(planted)]
+    fn keeps_by_mistake(&self, input: &Input) -> bool {
+        let newest = self.inputs.iter().map(|input| input.run).max();
+        lsm_planted::is(lsm_planted::Bug::InputNotNarrowed)
+            && input.run != self.base
+            && Some(input.run) != newest
     }
 
     fn rest_of(&self, live: &Span) -> Span {

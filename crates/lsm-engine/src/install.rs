@@ -61,13 +61,19 @@ pub(crate) struct Commit {
 impl Installer {
     /// Goes on with a manifest that was read.
     pub(crate) fn resume(file: Arc<dyn File>, found: &Recovered, bytes: u64, used: u64) -> Self {
+        let next_number = found.version.reserved_until().max(used.saturating_add(1));
+        #[cfg(planted)]
+        let next_number = match lsm_planted::is(lsm_planted::Bug::NumberReused) {
+            true => highest_named(&found.version) + 1,
+            false => next_number,
+        };
         Self {
             file,
             head: found.head,
             last_edit: found.last_edit,
             file_bytes: bytes,
             snapshot_bytes: found.snapshot_end,
-            next_number: found.version.reserved_until().max(used.saturating_add(1)),
+            next_number,
         }
     }
 
@@ -271,6 +277,11 @@ impl Shared {
         let mut handles = before.handles();
         handles.extend(commit.tables.iter().map(|table| (table.number(), Arc::clone(table))));
         let slots = released_slots(&before.version, &next);
+        #[cfg(planted)]
+        let slots = match lsm_planted::is(lsm_planted::Bug::LogReleasedEarly) {
+            true => self.release_slots_early(slots),
+            false => slots,
+        };
         let durable = next.last_seq();
         let tables = Tables::new(next, |number| {
             let missing = || Error::internal(dir.path(), format!("table {number} is not open"));
@@ -311,8 +322,28 @@ impl Shared {
     }
 }
 
+#[cfg(planted)]
+impl Shared {
+    /// A planted bug: what is left to be released when the edit is durable is nothing.
+    fn release_slots_early(&self, slots: Vec<SlotNo>) -> Vec<SlotNo> {
+        for slot in slots {
+            crate::cleaner::remove(&*self.disk.dir, &FileName::Slot(slot).name());
+        }
+        Vec::new()
+    }
+}
+
 fn still_frozen(view: &View, flushed: Option<BufferId>) -> Vec<Arc<crate::buffer::Buffer>> {
     view.frozen.iter().filter(|buffer| Some(buffer.id) != flushed).cloned().collect()
+}
+
+/// The highest number that stands in a version, whatever was reserved.
+#[cfg(planted)]
+fn highest_named(version: &Version) -> u64 {
+    let tables = version.tables().map(|(_, table)| table.number.get());
+    let runs = version.runs().keys().map(|run| run.get());
+    let logs = version.logs().iter().map(|(log, slot)| log.get().max(slot.get()));
+    tables.chain(runs).chain(logs).max().unwrap_or(0)
 }
 
 /// The slots of logs that an edit removed.

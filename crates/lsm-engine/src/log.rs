@@ -126,6 +126,8 @@ impl Shared {
             count: u32::try_from(writes.ops()).unwrap_or(u32::MAX),
             durable_seq: self.durable_seq(),
         };
+        #[cfg(planted)]
+        let stamp = append_half(log, writes, stamp, &mut parts)?;
         let mut outcome = log.append(stamp, &parts);
         if outcome.is_ok() {
             *is_dirty = true;
@@ -378,4 +380,28 @@ impl Shared {
         }
         self.install(Commit { edit: Edit { ops }, ..Commit::default() })
     }
+}
+
+/// A planted bug: the first operation of a batch is a record of its own. What is left to be
+/// logged comes back in `parts`, with its stamp.
+#[cfg(planted)]
+fn append_half<'a>(
+    log: &mut LogWriter,
+    writes: &'a Writes<'_>,
+    stamp: Stamp,
+    parts: &mut Vec<&'a [u8]>,
+) -> Result<Stamp> {
+    let Write::Batch(batch) = &writes.own else { return Ok(stamp) };
+    let Some(Ok(first)) = batch.ops().next() else { return Ok(stamp) };
+    if stamp.count < 2 || batch.len() < 2 || !lsm_planted::is(lsm_planted::Bug::BatchSplit) {
+        return Ok(stamp);
+    }
+    let mut half = Vec::new();
+    first.encode(&mut half);
+    log.append(Stamp { count: 1, ..stamp }, &[&half])?;
+    let rest = batch.bytes().get(half.len()..).unwrap_or_default();
+    *parts = std::iter::once(rest)
+        .chain(writes.batches().skip(1).map(lsm_types::Batch::bytes))
+        .collect();
+    Ok(Stamp { first_seq: stamp.first_seq + 1, count: stamp.count - 1, ..stamp })
 }

@@ -1,4 +1,5 @@
-//! The slots of a log by itself: files of one directory, `log-<20 digits>.log`.
+//! The slots of a log by itself: files of one directory, `log-<20 digits>.log`, and
+//! `log.tmp`, which is one before it is whole.
 //!
 //! A slot's number is that of its log and the sequence number of the first record that
 //! it can hold. So the directory needs no other file that says where it begins, where a
@@ -6,7 +7,7 @@
 
 use std::sync::Arc;
 
-use lsm_vfs::{Dir, EntryKind, File, Fs, Name, read_up_to, write_all_at};
+use lsm_vfs::{Dir, EntryKind, File, Fs, Name, read_up_to, read_whole, write_all_at};
 
 use crate::error::damaged;
 use crate::header::{LISTS, SLOT_HEADER, SlotHeader};
@@ -33,9 +34,17 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn name(number: u64) -> Result<Name> {
-    let text = format!("log-{number:020}.log");
-    // Letters, digits and a dot: always a name.
-    Name::new(&text).ok_or_else(|| {
+    plain_name(&format!("log-{number:020}.log"))
+}
+
+/// What a slot is called before it is whole; never live.
+fn temporary() -> Result<Name> {
+    plain_name("log.tmp")
+}
+
+fn plain_name(text: &str) -> Result<Name> {
+    // Letters, digits, a dash and dots: always a name.
+    Name::new(text).ok_or_else(|| {
         LogError::Disk(lsm_vfs::Error::new("name", text, std::io::ErrorKind::InvalidInput))
     })
 }
@@ -77,8 +86,11 @@ pub(crate) fn open(
         (record.first_seq..).zip(list).try_for_each(|(seq, item)| visit(seq, item))
     })?;
     check_numbers(found.iter().chain(&unfinished), &ends, begin)?;
-    // It may have been in the page cache only, and what comes next builds on it.
-    found.iter().try_for_each(|log| log.file.sync())?;
+    // A sync of it may have failed, and another one would prove nothing; what comes next
+    // builds on it. Those before it were durable before it was made.
+    if let Some(last) = found.last().filter(|_| ends.iter().any(Option::is_some)) {
+        folder.write_anew(last.slot, &read_whole(&*last.file)?)?;
+    }
     let mut numbers: Vec<u64> = found.iter().map(|log| log.slot).collect();
     let next = replayed.last_seq + 1;
     let current = if unfinished.is_some() || numbers.last() == Some(&next) {
@@ -167,10 +179,22 @@ impl Folder {
     /// byte of what was written under it is left.
     fn renew(&self, number: u64) -> Result<Slot> {
         let header = self.header(number);
-        let file = self.dir.open(&name(number)?, true)?;
-        file.set_len(0)?;
-        write_all_at(&*file, 0, &header.encode())?;
+        Ok(Slot::fresh(header, self.write_anew(number, &header.encode())?))
+    }
+
+    /// Puts a new file with these bytes in the place of a slot, durably but for its name:
+    /// the caller syncs the directory. The name is a new one, too: that of the file before
+    /// may be lost if a sync of the directory has failed, whatever later ones say.
+    fn write_anew(&self, number: u64, bytes: &[u8]) -> Result<Arc<dyn File>> {
+        let (name, temporary) = (name(number)?, temporary()?);
+        match self.dir.remove(&temporary) {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+        let file = self.dir.create(&temporary)?;
+        write_all_at(&*file, 0, bytes)?;
         file.sync()?;
-        Ok(Slot::fresh(header, file))
+        self.dir.rename(&temporary, &name)?;
+        Ok(self.dir.open(&name, true)?)
     }
 }

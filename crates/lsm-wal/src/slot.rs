@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lsm_vfs::{Dir, File, Name, read_up_to, write_all_at};
+use lsm_vfs::{Dir, File, Name, write_all_at};
 use wal_db::{WalError, WalStore};
 
 use crate::Result;
@@ -122,6 +122,11 @@ fn carried(context: &'static str, error: lsm_vfs::Error) -> WalError {
     WalError::Io { context, source: io::Error::new(error.kind(), error) }
 }
 
+fn unsupported(context: &'static str) -> WalError {
+    let error = io::Error::new(io::ErrorKind::Unsupported, "a log is only appended to");
+    WalError::Io { context, source: error }
+}
+
 impl WalStore for SlotStore {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> wal_db::Result<()> {
         write_all_at(&*self.file, SLOT_HEADER as u64 + offset, bytes)
@@ -130,19 +135,18 @@ impl WalStore for SlotStore {
         Ok(())
     }
 
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> wal_db::Result<usize> {
-        read_up_to(&*self.file, SLOT_HEADER as u64 + offset, bytes)
-            .map_err(|error| carried("reading a record", error))
+    /// Not used: what is here was written by somebody else, and is read past `wal-db`.
+    fn read_at(&self, _: u64, _: &mut [u8]) -> wal_db::Result<usize> {
+        Err(unsupported("reading the log"))
     }
 
     fn truncate(&self, _: u64) -> wal_db::Result<()> {
-        let error = io::Error::new(io::ErrorKind::Unsupported, "a log is never cut");
-        Err(WalError::Io { context: "cutting the log", source: error })
+        Err(unsupported("cutting the log"))
     }
 
     /// Not used: syncs go to the file, past `wal-db`, so that any thread can make them.
     fn sync(&self) -> wal_db::Result<()> {
-        self.file.sync().map_err(|error| carried("syncing the log", error))
+        Err(unsupported("syncing the log"))
     }
 
     fn len(&self) -> wal_db::Result<u64> {

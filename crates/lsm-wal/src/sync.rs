@@ -40,6 +40,10 @@ impl Health {
         let Ok(_one_at_a_time) = self.syncing.lock() else { return Err(refused(file)) };
         self.check(file)?;
         file.sync().map_err(|error| {
+            #[cfg(planted)]
+            if lsm_planted::is(lsm_planted::Bug::FailedSyncForgotten) {
+                return LogError::Disk(error);
+            }
             self.fail();
             LogError::Disk(error)
         })

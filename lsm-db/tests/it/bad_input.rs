@@ -41,6 +41,8 @@ fn store(dir: &Path) {
     for run in 0..3 {
         for n in 0..20 {
             db.put(format!("key{n:02}"), format!("value {n} of run {run}")).unwrap();
+            // What no other run has, another one's filter says is not there.
+            db.put(format!("only{n:02} in {run}"), "v").unwrap();
         }
         db.flush().unwrap();
     }

@@ -18,11 +18,12 @@ const fn layer(name: &'static str, uses: &'static [&'static str]) -> Layer {
     Layer { name, uses, gated: &[] }
 }
 
-/// Allowed in every row: the derive behind each crate's own small error type, and the checker that
-/// `cfg(shuttle)` alone brings in.
-pub(super) const EVERYWHERE: &[&str] = &["thiserror", "shuttle"];
+/// Allowed in every row: the derive behind each crate's own small error type, the checker that
+/// `cfg(shuttle)` alone brings in, and the bugs that `cfg(planted)` alone does.
+pub(super) const EVERYWHERE: &[&str] = &["thiserror", "shuttle", "lsm-planted"];
 
 pub(super) const LAYERS: &[Layer] = &[
+    layer("lsm-planted", &[]),
     layer("lsm-types", &[]),
     layer("lsm-vfs", &["memmap2", "rustix"]),
     layer("lsm-bloom", &["xxhash-rust"]),

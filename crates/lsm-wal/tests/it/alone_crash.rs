@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lsm_testkit::{Crash, Rng, SimDisk};
+use lsm_testkit::{Crash, Fault, Rng, SimDisk};
 use lsm_wal::{Log, LogOptions};
 
 use crate::support::PATH;
@@ -112,4 +112,37 @@ fn s01_s02_a_crash_while_the_first_slot_is_made_leaves_a_log_that_opens() {
             assert_eq!(disk.contents(Path::new(PATH)).len(), 1);
         }
     }
+}
+
+/// After a failed sync the bytes and names that it was for look as if they were there, to all
+/// that open the log on the same machine. What is acknowledged from then on must not rest on them.
+#[test]
+fn s13_s15_what_is_appended_after_a_failed_call_and_a_reopening_survives() {
+    let mut failed = 0;
+    for after in 0..60 {
+        let disk = SimDisk::new(after);
+        let open = |disk: &SimDisk| {
+            let mut seen = Vec::new();
+            let log = Log::open_on(disk, PATH, OPTIONS, |seq, bytes| {
+                seen.push((seq, bytes.to_vec()));
+                Ok(())
+            });
+            log.map(|log| (log, seen))
+        };
+        disk.set_fault(Some(Fault { after, errno: 5, sticky: false }));
+        let before = open(&disk)
+            .and_then(|(log, _)| (0..20).try_for_each(|n| log.append(&[n; 90]).map(drop)));
+        failed += usize::from(before.is_err());
+        disk.set_fault(None);
+        let (log, _) = open(&disk).unwrap_or_else(|error| panic!("call {after}: {error}"));
+        (0..9).for_each(|n| assert!(log.append(&[n; 90]).unwrap() > u64::from(n)));
+        drop(log);
+        let (_, expected) = open(&disk.crash(disk.events(), Crash::Kill)).unwrap();
+        for how in [Crash::LoseAll, Crash::BytesOnly, Crash::Random(after)] {
+            let image = disk.crash(disk.events(), how);
+            let (_, seen) = open(&image).unwrap_or_else(|e| panic!("call {after}, {how:?}: {e}"));
+            assert_eq!(seen, expected, "call {after}, {how:?}");
+        }
+    }
+    assert!(failed > 40, "{failed} calls failed");
 }
