@@ -10,11 +10,16 @@
 mod disk;
 mod driver;
 mod history;
+mod oracle;
 mod rng;
+mod settings;
+pub mod sim;
 mod store;
 
 pub use disk::{Crash, Fault, SimDisk};
-pub use driver::{Mismatch, Model, Report, drive};
-pub use history::{Generator, Key, Op, Shape, Value};
+pub use driver::{Mismatch, Report, Rules, drive, in_range, replay};
+pub use history::{Change, Generator, Key, NEVER, Op, Shape, Turn, Value};
+pub use oracle::{Model, Past, Step, apply};
 pub use rng::Rng;
-pub use store::{LsmStore, Store};
+pub use settings::{Policy, Promise, Settings};
+pub use store::{KeyRange, LsmStore, Moment, Row, Store, Walk};
