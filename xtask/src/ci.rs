@@ -86,6 +86,7 @@ pub const STEPS: &[Step] = &[
     check("models under loom", &["xtask", "loom"]),
     check("threads under shuttle", &["xtask", "shuttle"]),
     check("memcheck of the memtable", &["xtask", "valgrind"]),
+    check("simulation", &["xtask", "sim"]),
     check("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
     check("features", &["xtask", "features"]),
     check(

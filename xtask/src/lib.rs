@@ -7,14 +7,15 @@
 //! - [`mod@bench`]: the document about the measurements, and what changed between two of them;
 //! - [`mod@format`]: the bytes on disk: looking into files, and what of them is frozen;
 //! - [`fuzz`]: running the fuzz targets;
+//! - [`sim`]: the simulation, for all feature sets;
 //! - [`instruments`]: tests under loom, valgrind, Miri and ThreadSanitizer;
 //! - [`ci`]: the steps of the CI run, as data.
 //!
 //! Every check is a function from the root of the repository to a list of [`Finding`]s, so that
 //! `tests/police.rs` runs the same code as the command line. No check prints, none changes a file;
 //! only [`api::write`], [`bench::write_report`], [`bench::collect`], [`features::check`] (in a
-//! temporary folder), [`format::run`], [`fuzz::run`], [`instruments::run`] and [`ci::run`]
-//! act.
+//! temporary folder), [`format::run`], [`fuzz::run`], [`sim::run`], [`sim::soak`],
+//! [`instruments::run`] and [`ci::run`] act.
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -25,6 +26,7 @@ pub mod format;
 pub mod fuzz;
 pub mod instruments;
 pub mod layers;
+pub mod sim;
 pub mod tidy;
 
 mod files;

@@ -162,9 +162,7 @@ impl<'a, S: Store> Driver<'a, S> {
             Op::Ask(key) => {
                 let ways = self.store.ways(key)?;
                 let expected = self.model.get(key);
-                ways.iter().try_for_each(|found| {
-                    self.answers.aside(&found.as_ref(), &expected)
-                })
+                ways.iter().try_for_each(|found| self.answers.aside(&found.as_ref(), &expected))
             }
             Op::Many(keys) => {
                 let found = self.store.many(keys)?;
@@ -306,7 +304,10 @@ impl<'a, S: Store> Driver<'a, S> {
         let live = self.model.len() as u64;
         let is_buffered = stats.memtable_bytes > 0 || stats.frozen_memtables > 0;
         let holds = [
-            ("no error in the background", self.allows_failures() || stats.background_error.is_none()),
+            (
+                "no error in the background",
+                self.allows_failures() || stats.background_error.is_none(),
+            ),
             ("no more tombstones than entries", stats.tombstones <= stats.entries),
             ("a table for each run", stats.tables >= stats.runs),
             ("bytes where there are tables", (stats.tables == 0) == (stats.table_bytes == 0)),

@@ -125,7 +125,11 @@ impl Op {
             Self::Walk(from, to, turns) if !turns.is_empty() => (0..turns.len())
                 .map(|at| {
                     let rest = turns.iter().enumerate().filter(|(other, _)| *other != at);
-                    Self::Walk(from.clone(), to.clone(), rest.map(|(_, turn)| turn.clone()).collect())
+                    Self::Walk(
+                        from.clone(),
+                        to.clone(),
+                        rest.map(|(_, turn)| turn.clone()).collect(),
+                    )
                 })
                 .collect(),
             Self::Reopen(Some(_)) => vec![Self::Reopen(None)],

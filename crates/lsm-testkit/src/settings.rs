@@ -60,13 +60,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Any settings at all.
+    /// Any settings at all. Small write buffers are rarer than others: a long history
+    /// spends its time on flushes with them.
     pub fn draw(rng: &mut Rng) -> Self {
-        let small = rng.one_in(3);
-        let memtable_capacity = match rng.below(16) {
+        let memtable_capacity = match rng.below(48) {
             0 => 0,
-            exponent if small => 200 << (exponent % 4),
-            exponent => 4_000 << (exponent % 11),
+            exponent @ 1..=4 => 200 << exponent,
+            exponent => 16_000 << (exponent % 9),
         };
         let trigger = [2, 3, 4, 8, usize::MAX][rng.below(5) as usize];
         // Without merges every flush adds a run, and small ones without end.

@@ -117,8 +117,7 @@ fn run(arguments: &Arguments) -> Result<Tally, Box<Failure>> {
                 }
             }
         };
-        let workers: Vec<_> =
-            running.iter().map(|now| scope.spawn(move || work(now))).collect();
+        let workers: Vec<_> = running.iter().map(|now| scope.spawn(move || work(now))).collect();
         while workers.iter().any(|worker| !worker.is_finished()) {
             std::thread::sleep(Duration::from_millis(20));
             running.iter().for_each(end_if_it_hangs);

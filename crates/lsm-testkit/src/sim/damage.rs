@@ -7,8 +7,8 @@
 
 use std::ops::Bound;
 
-use super::{Case, DIR, Failure, Files, Part, Plan, Tally, Wrong, disk_with, rng_of};
 use super::short_history;
+use super::{Case, DIR, Failure, Files, Part, Plan, Tally, Wrong, disk_with, rng_of};
 use crate::history::Key;
 use crate::oracle::{Model, Past};
 use crate::{Crash, LsmStore, Op, Rng, Rules, Settings, SimDisk, Store, replay};

@@ -8,9 +8,7 @@
 use super::recovered::{self, Allowed, Left};
 use super::{Case, DIR, Failure, Part, Plan, Tally, Wrong, rng_of, short_history};
 use crate::oracle::Model;
-use crate::{
-    Crash, Fault, LsmStore, Op, Rng, Rules, Settings, SimDisk, Store, replay,
-};
+use crate::{Crash, Fault, LsmStore, Op, Rng, Rules, Settings, SimDisk, Store, replay};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -40,9 +38,8 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
                 (_, true) => "single-fault runs: ENOSPC for ever",
             };
             tally.add(kind, 1);
-            fail(seed, fault, settings, history, &mut rng, tally).map_err(|wrong| {
-                Wrong { what: format!("{fault:?}: {}", wrong.what), ..wrong }
-            })
+            fail(seed, fault, settings, history, &mut rng, tally)
+                .map_err(|wrong| Wrong { what: format!("{fault:?}: {}", wrong.what), ..wrong })
         })?;
     }
     Ok(())

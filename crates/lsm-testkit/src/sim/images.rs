@@ -1,4 +1,5 @@
-//! A short history, crashed at every event in every way.
+//! A short history, crashed at every event in every way; and longer ones, crashed in every
+//! way at some of their events.
 
 use super::recovered::{self, Allowed, Left};
 use super::{Case, DIR, Failure, Part, Plan, Tally, Wrong, rng_of, short_history};
@@ -8,22 +9,31 @@ use crate::{Crash, LsmStore, Op, Rng, Rules, Settings, SimDisk, replay};
 /// Crashes of this many kinds are tried at each event.
 const KINDS: u64 = 7;
 /// About so many events belong to an operation of a short history.
-const EVENTS_PER_OP: u64 = 5;
+const EVENTS_PER_OP: u64 = 10;
+/// One history in so many is crashed at every event.
+const EVERY_ONE_IN: u64 = 3;
+const LONG_OPS: u64 = 100;
 
 pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<Failure>> {
     let part = Part::Images;
     let mut rng = rng_of(seed, part);
-    let ops = (plan.images / KINDS / EVENTS_PER_OP).clamp(1, 120);
-    let history = short_history(&mut rng, ops);
+    let events = plan.images / KINDS;
+    let everywhere = seed % EVERY_ONE_IN == 0;
+    let ops = if everywhere { events / EVENTS_PER_OP } else { LONG_OPS };
+    let history = short_history(&mut rng, ops.clamp(1, LONG_OPS));
     let settings = Settings::draw_small(&mut rng);
-    Case { seed, part, settings, history }
-        .run(tally, |settings, history, tally| crash_everywhere(seed, settings, history, tally))
+    Case { seed, part, settings, history }.run(tally, |settings, history, tally| {
+        let events = if everywhere { None } else { Some(events) };
+        crash(seed, settings, history, events, tally)
+    })
 }
 
-fn crash_everywhere(
+/// Crashes at so many events, or at every one.
+fn crash(
     seed: u64,
     settings: &Settings,
     history: &[Op],
+    events: Option<u64>,
     tally: &mut Tally,
 ) -> Result<(), Wrong> {
     let disk = SimDisk::new(seed);
@@ -33,7 +43,12 @@ fn crash_everywhere(
     let (report, past) = outcome.map_err(|wrong| Wrong::new(wrong.to_string(), &disk))?;
     tally.report(&report);
     let mut rng = Rng::new(seed);
-    for event in 0..=disk.events() {
+    let all = disk.events() as u64 + 1;
+    let tried = events.map_or(all, |events| events.min(all));
+    for event in 0..tried {
+        // Every event, or one of each stretch of the same length.
+        let stretch = all * event / tried..all * (event + 1) / tried;
+        let event = (stretch.start + rng.below(stretch.end - stretch.start)) as usize;
         for how in kinds(&mut rng) {
             let image = disk.crash(event, how);
             let allowed = [Allowed::new(b"", &past, event, how)];

@@ -47,7 +47,9 @@ impl<'a> Allowed<'a> {
             return Ok(());
         }
         let states = self.past.states(least, most);
-        Err(format!("expected a state after {least} to {most} steps of {states:?}, found {found:?}"))
+        Err(format!(
+            "expected a state after {least} to {most} steps of {states:?}, found {found:?}"
+        ))
     }
 }
 
@@ -100,6 +102,7 @@ fn check_again(
         let at = begun + rng.below((image.events() - begun) as u64 + 1) as usize;
         let then = if rng.one_in(3) { Crash::Kill } else { Crash::Random(rng.next_u64()) };
         let second = image.crash(at, then);
+        tally.image(then);
         let same = Past::new(found.clone());
         let still = match left {
             Left::InMemory if at < opened => after_again(allowed, then),

@@ -1,6 +1,5 @@
 //! The simulation finds what is planted, and nothing where nothing is.
 
-
 use super::*;
 use crate::history::{Change, Value};
 use crate::store::KeyRange;

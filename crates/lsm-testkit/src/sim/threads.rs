@@ -54,10 +54,8 @@ fn write_and_crash(
         let event = rng.below(disk.events() as u64 + 1) as usize;
         let kinds = kinds(rng);
         let Some(how) = kinds.get(number as usize % kinds.len()).copied() else { continue };
-        let allowed: Vec<_> = pasts
-            .iter()
-            .map(|(prefix, past)| Allowed::new(prefix, past, event, how))
-            .collect();
+        let allowed: Vec<_> =
+            pasts.iter().map(|(prefix, past)| Allowed::new(prefix, past, event, how)).collect();
         let image = disk.crash(event, how);
         recovered::check(&image, Left::by(how), &allowed, rng, tally).map_err(|what| {
             let what = format!("crashed behind event {event} by {how:?}: {what}");
