@@ -184,7 +184,7 @@ impl<'a, S: Store> Driver<'a, S> {
                 let begins = |(key, _): &(&Key, _)| key.starts_with(prefix);
                 let expected = self.model.iter().filter(begins);
                 let expected = expected.map(|(key, value)| (key.clone(), value.clone()));
-                Expected::new(expected.collect()).to_the_end(&mut *rows, &mut self.answers)
+                Expected::new(expected.collect()).take_all(&mut *rows, &mut self.answers)
             }
             Op::Hold | Op::Begin(..) | Op::Look(..) | Op::Release(_) => self.keep(op),
             Op::Flush | Op::Compact(..) | Op::Sync => self.make_durable(op),

@@ -306,7 +306,9 @@ impl Generator {
         let own = match number % 7 {
             0 => vec![0; (number / 7 % 9) as usize],
             1 => vec![0xff; (number / 7 % 9) as usize],
-            2 if number % 5 == 0 => [vec![b'l'; 5_000], number.to_be_bytes().to_vec()].concat(),
+            2 if number.is_multiple_of(5) => {
+                [vec![b'l'; 5_000], number.to_be_bytes().to_vec()].concat()
+            }
             2 => [vec![b'p'; 300], number.to_be_bytes().to_vec()].concat(),
             3 => number.to_le_bytes().to_vec(),
             _ => format!("key-{number:06}").into_bytes(),

@@ -1,5 +1,6 @@
 //! What lsm-db is tested with: a model, a generator of histories, a driver that
-//! holds a store against the model, and a simulated disk.
+//! holds a store against the model, a simulated disk, and a simulation that tries all of
+//! it by seeds ([`mod@sim`]).
 //!
 //! The model is a `BTreeMap`. The driver applies one random operation after the
 //! other to both, compares every answer, and opens the store anew in between. The

@@ -81,6 +81,12 @@ impl Past {
         self
     }
 
+    /// How many steps there were before the last write.
+    #[must_use]
+    pub fn before_last_write(&self) -> usize {
+        self.steps.iter().rposition(|step| !step.changes.is_empty()).unwrap_or(0)
+    }
+
     /// How many steps there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -192,6 +198,6 @@ mod tests {
         assert_eq!(past.find(&state(&["a", "b", "c", "d"]), 3, 3), Some(3));
         assert_eq!(past.find(&state(&["a", "b", "d"]), 0, 2), None);
         assert_eq!(past.states(1, 2), [state(&["a"]), state(&["a", "b"])]);
-        assert_eq!(past.keys().len(), 3);
+        assert_eq!((past.keys().len(), past.before_last_write()), (3, 2));
     }
 }

@@ -124,7 +124,8 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}, part {}: {}", self.seed, self.part.name(), self.wrong.what)?;
+        let (seed, part, features) = (self.seed, self.part.name(), features());
+        writeln!(f, "seed {seed}, part {part}, features {features:?}: {}", self.wrong.what)?;
         writeln!(f, "opened with {:?}", self.settings)?;
         writeln!(f, "history of {} operations:", self.history.len())?;
         self.history.iter().try_for_each(|op| writeln!(f, "  {op:?}"))
@@ -187,6 +188,17 @@ fn guarded(run: impl FnOnce() -> Result<(), Wrong>) -> Result<(), Wrong> {
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of no text");
         Err(Wrong { what: format!("a panic: {text}"), files: Files::new() })
     })
+}
+
+/// The features of this build.
+#[must_use]
+pub fn features() -> Vec<&'static str> {
+    let known = [
+        ("durability", cfg!(feature = "durability")),
+        ("bloom", cfg!(feature = "bloom")),
+        ("lz4", cfg!(feature = "lz4")),
+    ];
+    known.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
 }
 
 /// The generator of random numbers of one part of a seed. Only what is compared between

@@ -82,7 +82,7 @@ impl Expected {
     }
 
     /// Takes all rows from the front.
-    pub(super) fn to_the_end(
+    pub(super) fn take_all(
         &mut self,
         rows: &mut dyn Walk,
         answers: &mut Answers,

@@ -60,7 +60,7 @@ fn damage_all(
         // What no sync made durable may look like a torn write; and the last record may.
         let steps = past.len();
         let least = match is_killed {
-            true => past.bounds(usize::MAX, Crash::LoseAll).0.min(steps.saturating_sub(1)),
+            true => past.bounds(usize::MAX, Crash::LoseAll).0.min(past.before_last_write()),
             false => steps,
         };
         let states = past.states(least, steps);

@@ -18,7 +18,7 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
     let part = Part::Images;
     let mut rng = rng_of(seed, part);
     let events = plan.images / KINDS;
-    let everywhere = seed % EVERY_ONE_IN == 0;
+    let everywhere = seed.is_multiple_of(EVERY_ONE_IN);
     let ops = if everywhere { events / EVENTS_PER_OP } else { LONG_OPS };
     let history = short_history(&mut rng, ops.clamp(1, LONG_OPS));
     let settings = Settings::draw_small(&mut rng);

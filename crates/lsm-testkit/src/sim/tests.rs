@@ -1,27 +1,84 @@
 //! The simulation finds what is planted, and nothing where nothing is.
 
-use super::*;
-use crate::history::{Change, Value};
-use crate::store::KeyRange;
-use crate::{LsmStore, Model, Rules, Store, replay};
+use std::cell::{Cell, RefCell};
+use std::ops::Bound;
 
-/// A store that forgets each so-manieth delete.
-struct Forgetful {
-    store: LsmStore,
-    deletes: u32,
+use super::*;
+use crate::history::{Change, Key, Value};
+use crate::store::{KeyRange, Moment, Row, Walk};
+use crate::{Crash, LsmStore, Model, Rules, Store, replay};
+
+/// What is wrong with a store that is planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bug {
+    ForgetsDeletes,
+    MixesManyUp,
+    GivesOldSnapshots,
+    EndsPrefixesEarly,
+    LosesAtReopening,
+    LosesAtCrashes,
+    SaysNoAndWrites,
 }
 
-impl Store for Forgetful {
+/// A store with a bug that shows every fifth time.
+struct Planted {
+    store: LsmStore,
+    bug: Bug,
+    times: Cell<u32>,
+    old: RefCell<Option<lsm_db::Snapshot>>,
+}
+
+impl Planted {
+    fn new(bug: Bug) -> Self {
+        let store = LsmStore::open_sim(&SimDisk::new(1), DIR, &Settings::default()).unwrap();
+        Self { store, bug, times: Cell::new(0), old: RefCell::new(None) }
+    }
+
+    fn shows(&self, bug: Bug) -> bool {
+        let is_meant = self.bug == bug;
+        self.times.set(self.times.get() + u32::from(is_meant));
+        is_meant && self.times.get().is_multiple_of(5)
+    }
+
+    fn lose_a_row(&mut self, bug: Bug) -> Result<(), String> {
+        let row = self.store.scan((Bound::Unbounded, Bound::Unbounded))?.next();
+        match row.filter(|_| self.shows(bug)) {
+            Some((key, _)) => self.store.write(&[(key, None)], true),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A walk that says that it is at its end.
+struct Ended;
+
+impl Walk for Ended {
+    fn next(&mut self) -> Option<Result<Row, String>> {
+        None
+    }
+
+    fn next_back(&mut self) -> Option<Result<Row, String>> {
+        None
+    }
+
+    fn seek(&mut self, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Store for Planted {
     type Rows = lsm_db::Scan;
 
     fn write(&mut self, changes: &[Change], single: bool) -> Result<(), String> {
-        if single && matches!(changes, [(_, None)]) {
-            self.deletes += 1;
-            if self.deletes % 5 == 0 {
-                return Ok(());
-            }
+        let is_delete = single && matches!(changes, [(_, None)]);
+        if is_delete && self.shows(Bug::ForgetsDeletes) {
+            return Ok(());
         }
-        self.store.write(changes, single)
+        self.store.write(changes, single)?;
+        match self.shows(Bug::SaysNoAndWrites) {
+            true => Err("cannot write: said so".to_owned()),
+            false => Ok(()),
+        }
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {
@@ -45,22 +102,67 @@ impl Store for Forgetful {
     }
 
     fn reopen(&mut self) -> Result<(), String> {
-        self.store.reopen()
+        self.store.reopen()?;
+        self.lose_a_row(Bug::LosesAtReopening)
+    }
+
+    fn many(&self, keys: &[Key]) -> Result<Vec<Option<Value>>, String> {
+        let mut values = self.store.many(keys)?;
+        if self.shows(Bug::MixesManyUp) {
+            values.reverse();
+        }
+        Ok(values)
+    }
+
+    fn prefix(&self, prefix: &[u8]) -> Result<Option<Box<dyn Walk>>, String> {
+        match self.shows(Bug::EndsPrefixesEarly) {
+            true => Ok(Some(Box::new(Ended))),
+            false => self.store.prefix(prefix),
+        }
+    }
+
+    fn hold(&self) -> Result<Option<Box<dyn Moment>>, String> {
+        let now = self.store.db()?.snapshot();
+        let old = self.old.borrow_mut().replace(now.clone());
+        let is_old = self.shows(Bug::GivesOldSnapshots);
+        Ok(Some(Box::new(old.filter(|_| is_old).unwrap_or(now))))
+    }
+
+    fn crash(&mut self, how: Crash) -> Result<bool, String> {
+        let crashed = self.store.crash(how)?;
+        self.lose_a_row(Bug::LosesAtCrashes)?;
+        Ok(crashed)
     }
 }
 
-fn forgetful(history: &[Op]) -> Option<String> {
-    let store = LsmStore::open_sim(&SimDisk::new(1), DIR, &Settings::default()).unwrap();
-    let mut store = Forgetful { store, deletes: 0 };
-    replay(&mut store, &mut Model::new(), history, Rules::Plain).err().map(|wrong| wrong.what)
+fn planted(bug: Bug, history: &[Op]) -> Option<String> {
+    let rules = match bug {
+        Bug::LosesAtCrashes => Rules::Crashes,
+        Bug::SaysNoAndWrites => Rules::Failures,
+        _ => Rules::Plain,
+    };
+    let mut store = Planted::new(bug);
+    replay(&mut store, &mut Model::new(), history, rules).err().map(|wrong| wrong.what)
+}
+
+fn history(crash_one_in: u64) -> Vec<Op> {
+    let shape = Shape {
+        keys: 40,
+        held_one_in: 10,
+        scan_one_in: 10,
+        reopen_one_in: 40,
+        crash_one_in,
+        ..Shape::default()
+    };
+    Generator::new(3, shape).ops(3_000)
 }
 
 #[test]
 fn a_forgotten_delete_is_caught_and_its_history_shrinks_to_a_handful() {
-    let shape = Shape { keys: 40, ..Shape::default() };
-    let history = Generator::new(3, shape).ops(2_000);
-    let wrong = forgetful(&history).unwrap();
-    let (small, wrong) = shrink(history, wrong, Duration::from_secs(20), |ops| forgetful(ops));
+    let (bug, history) = (Bug::ForgetsDeletes, history(crate::NEVER));
+    let wrong = planted(bug, &history).unwrap();
+    let time = Duration::from_secs(20);
+    let (small, wrong) = shrink(history, wrong, time, |ops| planted(bug, ops));
     // Five deletes, and a put before the fifth of them.
     assert!(small.len() <= 6, "{wrong}: {small:#?}");
     let is_needed = |op: &Op| match op {
@@ -69,6 +171,22 @@ fn a_forgotten_delete_is_caught_and_its_history_shrinks_to_a_handful() {
     };
     assert!(small.iter().all(is_needed), "{small:#?}");
     assert!(wrong.starts_with("expected None, found Some"), "{wrong}");
+}
+
+#[test]
+fn every_planted_bug_is_caught() {
+    for bug in [
+        Bug::ForgetsDeletes,
+        Bug::MixesManyUp,
+        Bug::GivesOldSnapshots,
+        Bug::EndsPrefixesEarly,
+        Bug::LosesAtReopening,
+        Bug::LosesAtCrashes,
+        Bug::SaysNoAndWrites,
+    ] {
+        let crash_one_in = if bug == Bug::LosesAtCrashes { 30 } else { crate::NEVER };
+        assert!(planted(bug, &history(crash_one_in)).is_some(), "{bug:?}");
+    }
 }
 
 #[test]
@@ -87,7 +205,8 @@ fn a_failure_names_its_seed_and_history_and_has_the_files() {
     assert_eq!((failure.seed, failure.history.len()), (7, 2));
     assert_eq!(failure.wrong.files.len(), 1);
     let text = failure.to_string();
-    assert!(text.starts_with("seed 7, part model: two deletes\n"), "{text}");
+    assert!(text.starts_with("seed 7, part model, features ["), "{text}");
+    assert!(text.contains("]: two deletes\n"), "{text}");
     assert!(text.contains("\n  Delete("), "{text}");
     let panics = |_: &Settings, _: &[Op], _: &mut Tally| panic!("told so");
     let failure = case().run(&mut Tally::default(), panics).unwrap_err();
@@ -109,8 +228,8 @@ fn a_lost_write_a_half_batch_and_a_delete_undone_are_no_states_of_the_past() {
     let mut model = Model::new();
     let (_, past) = replay(&mut store, &mut model, &history, Rules::EveryCrash).unwrap();
     store.close().unwrap();
-    let mut check = |disk: &SimDisk, rng: u64| {
-        let allowed = [recovered::Allowed::new(b"", &past, usize::MAX, crate::Crash::Kill)];
+    let check = |disk: &SimDisk, rng: u64| {
+        let allowed = [recovered::Allowed::new(b"", &past, usize::MAX, Crash::Kill)];
         let (mut rng, mut tally) = (Rng::new(rng), Tally::default());
         recovered::check(disk, recovered::Left::Durable, &allowed, &mut rng, &mut tally)
     };
