@@ -7,6 +7,7 @@
 //! same for builds of all features. On a failure it prints the seed, what differs and a
 //! history as small as it gets, writes the store's files to a folder below DIR, and ends
 //! with 1. `cargo xtask sim` runs it for all feature sets.
+#![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks")]
 
 use std::path::{Path, PathBuf};

