@@ -96,7 +96,7 @@ pub fn replay(
 ) -> Result<(Report, Past), Mismatch> {
     let mut driver = Driver::new(store, model, rules);
     for (at, op) in (0..).zip(ops) {
-        driver.op(op).map_err(|what| Mismatch { at, what: short(&format!("{op:?}: {what}")) })?;
+        driver.op(op).map_err(|what| Mismatch { at, what: short(&format!("{op}: {what}")) })?;
         driver.store.tick(at);
     }
     let everything = Op::Scan(Bound::Unbounded, Bound::Unbounded);

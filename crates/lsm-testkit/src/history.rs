@@ -3,6 +3,7 @@
 //! A history is data: it can be cut, written down and replayed. What a generator makes of
 //! a seed depends on the seed and the shape alone, never on features or on the store.
 
+use std::fmt;
 use std::ops::Bound;
 
 use crate::{Crash, Rng, Settings};
@@ -135,6 +136,71 @@ impl Op {
             Self::Reopen(Some(_)) => vec![Self::Reopen(None)],
             _ => Vec::new(),
         }
+    }
+}
+
+/// As a person reads it: bytes as text, long ones by their length.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind())?;
+        match self {
+            Self::Put(key, value) => write!(f, " {} {}", Text(key), Text(value)),
+            Self::Delete(key) | Self::Get(key) | Self::Ask(key) | Self::Prefix(key) => {
+                write!(f, " {}", Text(key))
+            }
+            Self::Batch(changes) => changes.iter().try_for_each(|(key, value)| match value {
+                Some(value) => write!(f, ", put {} {}", Text(key), Text(value)),
+                None => write!(f, ", delete {}", Text(key)),
+            }),
+            Self::Many(keys) => keys.iter().try_for_each(|key| write!(f, " {}", Text(key))),
+            Self::Scan(from, to)
+            | Self::Begin(from, to)
+            | Self::Compact(from, to)
+            | Self::Walk(from, to, _) => {
+                write_bound(f, " from", from)?;
+                write_bound(f, " to", to)?;
+                let Self::Walk(_, _, turns) = self else { return Ok(()) };
+                turns.iter().try_for_each(|turn| write!(f, ", {turn}"))
+            }
+            Self::Look(which, turn) => write!(f, " {which}, {turn}"),
+            Self::Release(which) => write!(f, " {which}"),
+            Self::Reopen(Some(settings)) => write!(f, " with {settings:?}"),
+            Self::Crash(how) => write!(f, " by {how:?}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Next(count) => write!(f, "next {count}"),
+            Self::Back(count) => write!(f, "back {count}"),
+            Self::Seek(key) => write!(f, "seek {}", Text(key)),
+        }
+    }
+}
+
+/// Bytes as a person reads them.
+struct Text<'a>(&'a [u8]);
+
+/// Longer ones are told by their length and how they begin.
+const MOST_SHOWN: usize = 40;
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.get(..MOST_SHOWN) {
+            Some(begin) => write!(f, "\"{}...\" of {}", begin.escape_ascii(), self.0.len()),
+            None => write!(f, "\"{}\"", self.0.escape_ascii()),
+        }
+    }
+}
+
+fn write_bound(f: &mut fmt::Formatter<'_>, word: &str, bound: &Bound<Key>) -> fmt::Result {
+    match bound {
+        Bound::Included(key) => write!(f, "{word} {}", Text(key)),
+        Bound::Excluded(key) => write!(f, "{word} beside {}", Text(key)),
+        Bound::Unbounded => Ok(()),
     }
 }
 

@@ -128,7 +128,7 @@ impl fmt::Display for Failure {
         writeln!(f, "seed {seed}, part {part}, features {features:?}: {}", self.wrong.what)?;
         writeln!(f, "opened with {:?}", self.settings)?;
         writeln!(f, "history of {} operations:", self.history.len())?;
-        self.history.iter().try_for_each(|op| writeln!(f, "  {op:?}"))
+        self.history.iter().try_for_each(|op| writeln!(f, "  {op}"))
     }
 }
 

@@ -33,7 +33,9 @@ struct Arguments {
 
 fn arguments() -> Result<Arguments, String> {
     let out = PathBuf::from("target/sim");
-    let mut found = Arguments { first: 1, seeds: 10, workers: 2, out, plan: Plan::default() };
+    // A store waits for its threads at times, so that there is work for one more.
+    let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get() as u64) + 1;
+    let mut found = Arguments { first: 1, seeds: 10, workers, out, plan: Plan::default() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} of what? {USAGE}"))?;

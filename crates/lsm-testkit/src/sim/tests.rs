@@ -207,7 +207,7 @@ fn a_failure_names_its_seed_and_history_and_has_the_files() {
     let text = failure.to_string();
     assert!(text.starts_with("seed 7, part model, features ["), "{text}");
     assert!(text.contains("]: two deletes\n"), "{text}");
-    assert!(text.contains("\n  Delete("), "{text}");
+    assert!(text.contains("\n  delete \""), "{text}");
     let panics = |_: &Settings, _: &[Op], _: &mut Tally| panic!("told so");
     let failure = case().run(&mut Tally::default(), panics).unwrap_err();
     assert_eq!((failure.wrong.what.as_str(), failure.history.len()), ("a panic: told so", 0));
