@@ -88,6 +88,7 @@ pub const STEPS: &[Step] = &[
     check("memcheck of the memtable", &["xtask", "valgrind"]),
     check("call sites", &["xtask", "sites"]),
     check("planted bugs", &["xtask", "planted", "--short"]),
+    check("simulation", &["xtask", "sim"]),
     check("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
     check("features", &["xtask", "features"]),
     check(

@@ -7,6 +7,7 @@
 //! - [`mod@bench`]: the document about the measurements, and what changed between two of them;
 //! - [`mod@format`]: the bytes on disk: looking into files, and what of them is frozen;
 //! - [`fuzz`]: running the fuzz targets;
+//! - [`sim`]: the simulation, for all feature sets;
 //! - [`instruments`]: tests under loom, valgrind, Miri and ThreadSanitizer;
 //! - [`sites`]: every call of the file system, made to fail in every way;
 //! - [`planted`]: bugs planted one at a time, each of which a test has to find;
@@ -15,8 +16,8 @@
 //! Every check is a function from the root of the repository to a list of [`Finding`]s, so that
 //! `tests/police.rs` runs the same code as the command line. No check prints, none changes a file;
 //! only [`api::write`], [`bench::write_report`], [`bench::collect`], [`features::check`] (in a
-//! temporary folder), [`format::run`], [`fuzz::run`], [`instruments::run`], [`sites::check`],
-//! [`planted::run`] and [`ci::run`] act.
+//! temporary folder), [`format::run`], [`fuzz::run`], [`sim::run`], [`sim::soak`],
+//! [`instruments::run`], [`sites::check`], [`planted::run`] and [`ci::run`] act.
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -28,6 +29,7 @@ pub mod fuzz;
 pub mod instruments;
 pub mod layers;
 pub mod planted;
+pub mod sim;
 pub mod sites;
 pub mod tidy;
 

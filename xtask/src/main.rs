@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use lsm_bench_record::{Choice, Figure};
 use xtask::{
-    Finding, api, bench, ci, features, format, fuzz, instruments, layers, planted, sites, tidy,
+    Finding, api, bench, ci, features, format, fuzz, instruments, layers, planted, sim, sites, tidy,
 };
 
 /// The project's own checks and its CI run.
@@ -50,6 +50,11 @@ enum Task {
     Format(format::Command),
     /// Fuzz the readers of all formats: needs cargo-fuzz.
     Fuzz(fuzz::Arguments),
+    /// Try the store by seeds on the simulated disk: histories, crashes, damage, failing
+    /// calls, with all feature sets.
+    Sim(sim::Arguments),
+    /// The same ten times as long, with other seeds.
+    Soak(sim::Soak),
     /// Run the models of memtable, group and view: all orders of their threads' steps.
     Loom,
     /// Run the engine on the simulated disk, its threads in orders chosen at random.
@@ -154,12 +159,14 @@ fn main() -> ExitCode {
         Task::Tsan => instruments::run(&root, &instruments::TSAN),
         Task::Sites => sites::check(&root),
         Task::Planted(arguments) => planted::run(&root, &arguments),
+        Task::Soak(soak) => sim::soak(&root, &soak),
+        Task::Sim(arguments) => match sim::run(&root, &arguments) {
+            Ok(findings) => findings,
+            Err(finding) => return bad_input(&finding),
+        },
         Task::Fuzz(arguments) => match fuzz::run(&root, &arguments) {
             Ok(findings) => findings,
-            Err(finding) => {
-                eprintln!("error: {finding}");
-                return ExitCode::from(2);
-            }
+            Err(finding) => return bad_input(&finding),
         },
     };
     report(&findings)
@@ -170,6 +177,11 @@ fn home() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let crate_dir = manifest.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     crate_dir.parent().unwrap_or(&crate_dir).to_owned()
+}
+
+fn bad_input(finding: &Finding) -> ExitCode {
+    eprintln!("error: {finding}");
+    ExitCode::from(2)
 }
 
 fn check_api(root: &Path) -> Vec<Finding> {

@@ -1,5 +1,6 @@
 //! What lsm-db is tested with: a model, a generator of histories, a driver that
-//! holds a store against the model, and a simulated disk.
+//! holds a store against the model, a simulated disk, and a simulation that tries all of
+//! it by seeds ([`mod@sim`]).
 //!
 //! The model is a `BTreeMap`. The driver applies one random operation after the
 //! other to both, compares every answer, and opens the store anew in between. The
@@ -10,11 +11,16 @@
 mod disk;
 mod driver;
 mod history;
+mod oracle;
 mod rng;
+mod settings;
+pub mod sim;
 mod store;
 
 pub use disk::{Crash, Fault, SimDisk};
-pub use driver::{Mismatch, Model, Report, drive};
-pub use history::{Generator, Key, Op, Shape, Value};
+pub use driver::{Mismatch, Report, Rules, drive, in_range, replay};
+pub use history::{Change, Generator, Key, NEVER, Op, Shape, Turn, Value};
+pub use oracle::{Model, Past, Step, apply};
 pub use rng::Rng;
-pub use store::{LsmStore, Store};
+pub use settings::{Policy, Promise, Settings};
+pub use store::{KeyRange, LsmStore, Moment, Row, Store, Walk};

@@ -52,6 +52,9 @@ fn random_histories_equal_a_map_with_many_shapes() {
             flush_one_in: 20 + rng.below(400),
             reopen_one_in: 50 + rng.below(1_000),
             compact_one_in: 20 + rng.below(600),
+            clients: 1 + rng.below(6),
+            draws_settings: rng.one_in(2),
+            ..Shape::default()
         };
         let config = LsmConfig::new()
             .memtable_capacity(256 << rng.below(10))

@@ -1,0 +1,253 @@
+//! The simulation: what one seed tries of a store, all of it on the simulated disk.
+//!
+//! A seed draws settings and histories and tries them in parts, each a [`Part`]. What the
+//! parts did is counted in a [`Tally`]; the first thing that is wrong is a [`Failure`], with
+//! the history made as small as it gets and the files of the store as they were found.
+//!
+//! Threads of the store run as the machine lets them, so that a failure may need several
+//! runs of its seed to show again; histories and answers depend on the seed alone.
+
+mod damage;
+mod failing;
+mod images;
+mod model;
+mod recovered;
+mod shrink;
+mod tally;
+mod threads;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Duration;
+
+use lsm_vfs::Name;
+
+pub use self::shrink::shrink;
+pub use self::tally::Tally;
+use crate::{Generator, Op, Rng, Settings, Shape, SimDisk};
+
+const DIR: &str = "/store";
+/// So long a failing history is made smaller.
+const SHRINK_FOR: Duration = Duration::from_secs(60);
+
+/// The files of a store by their names.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// How much a seed tries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Operations against the model under each of two settings.
+    pub ops: u64,
+    /// Crash images, about so many.
+    pub images: u64,
+    /// Stores that are damaged at rest.
+    pub damaged: u64,
+    /// Runs in which a call fails.
+    pub failing: u64,
+    /// Only this part.
+    pub part: Option<Part>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { ops: 15_000, images: 1_100, damaged: 120, failing: 10, part: None }
+    }
+}
+
+/// What a seed tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A history under two settings against the model, all answers equal.
+    Model,
+    /// A history with crashes in it.
+    Crashes,
+    /// A short history, crashed at every event in every way.
+    Images,
+    /// The same for several threads that write at once.
+    Threads,
+    /// A store whose files are damaged while nobody has it open.
+    Damage,
+    /// A history in which a call fails, once or for ever.
+    Failing,
+}
+
+impl Part {
+    /// All of them, in the order in which they are run.
+    pub const ALL: [Self; 6] =
+        [Self::Model, Self::Crashes, Self::Images, Self::Threads, Self::Damage, Self::Failing];
+
+    /// What it is called on a command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Crashes => "crashes",
+            Self::Images => "images",
+            Self::Threads => "threads",
+            Self::Damage => "damage",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// What is wrong with a store after a history, and the store's files then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wrong {
+    /// What was expected, and what was found.
+    pub what: String,
+    /// The files, before anything was done to mend them.
+    pub files: Files,
+}
+
+impl Wrong {
+    fn new(what: impl Into<String>, disk: &SimDisk) -> Self {
+        Self { what: what.into(), files: disk.contents(Path::new(DIR)) }
+    }
+}
+
+/// Something that is wrong, and how to come to it.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The part that found it.
+    pub part: Part,
+    /// What it is.
+    pub wrong: Wrong,
+    /// How the store was opened.
+    pub settings: Settings,
+    /// The operations that lead to it, as few as were found.
+    pub history: Vec<Op>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seed, part, features) = (self.seed, self.part.name(), features());
+        writeln!(f, "seed {seed}, part {part}, features {features:?}: {}", self.wrong.what)?;
+        writeln!(f, "opened with {:?}", self.settings)?;
+        writeln!(f, "history of {} operations:", self.history.len())?;
+        self.history.iter().try_for_each(|op| writeln!(f, "  {op}"))
+    }
+}
+
+/// Tries everything that belongs to a seed.
+///
+/// # Errors
+///
+/// The first thing that is wrong; a panic is.
+pub fn run_seed(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<Failure>> {
+    for part in Part::ALL {
+        if plan.part.is_some_and(|only| only != part) {
+            continue;
+        }
+        match part {
+            Part::Model => model::run(seed, plan, tally)?,
+            Part::Crashes => model::run_crashing(seed, plan, tally)?,
+            Part::Images => images::run(seed, plan, tally)?,
+            Part::Threads => threads::run(seed, plan, tally)?,
+            Part::Damage => damage::run(seed, plan, tally)?,
+            Part::Failing => failing::run(seed, plan, tally)?,
+        }
+    }
+    tally.add("seeds", 1);
+    Ok(())
+}
+
+/// A history of a part, and how its store is opened.
+struct Case {
+    seed: u64,
+    part: Part,
+    settings: Settings,
+    history: Vec<Op>,
+}
+
+impl Case {
+    /// Runs a case. If something is wrong, looks for a shorter history with which something
+    /// is wrong as well.
+    fn run(
+        self,
+        tally: &mut Tally,
+        run: impl Fn(&Settings, &[Op], &mut Tally) -> Result<(), Wrong>,
+    ) -> Result<(), Box<Failure>> {
+        let Self { seed, part, settings, history } = self;
+        let run = |history: &[Op], tally: &mut Tally| guarded(|| run(&settings, history, tally));
+        let Err(wrong) = run(&history, tally) else { return Ok(()) };
+        let mut aside = Tally::default();
+        let (history, wrong) =
+            shrink(history, wrong, SHRINK_FOR, |history| run(history, &mut aside).err());
+        Err(Box::new(Failure { seed, part, wrong, settings, history }))
+    }
+}
+
+/// A panic is something wrong, too.
+fn guarded(run: impl FnOnce() -> Result<(), Wrong>) -> Result<(), Wrong> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of no text");
+        Err(Wrong { what: format!("a panic: {text}"), files: Files::new() })
+    })
+}
+
+/// The features of this build.
+#[must_use]
+pub fn features() -> Vec<&'static str> {
+    let known = [
+        ("durability", cfg!(feature = "durability")),
+        ("bloom", cfg!(feature = "bloom")),
+        ("lz4", cfg!(feature = "lz4")),
+    ];
+    known.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
+}
+
+/// The generator of random numbers of one part of a seed. Only what is compared between
+/// builds is the same for all features.
+fn rng_of(seed: u64, part: Part) -> Rng {
+    let features = [cfg!(feature = "durability"), cfg!(feature = "bloom"), cfg!(feature = "lz4")];
+    let bits = features.iter().fold(0, |bits, is_on| 2 * bits + u64::from(*is_on));
+    let bits = if part == Part::Model { 0 } else { bits };
+    let mut rng = Rng::new(seed ^ ((part as u64 + 1) << 56) ^ (bits << 48));
+    Rng::new(rng.next_u64())
+}
+
+/// A short history of few keys, which comes to flushes and merges all the same.
+fn short_history(rng: &mut Rng, ops: u64) -> Vec<Op> {
+    let shape = Shape {
+        keys: 12 + rng.below(20),
+        clients: 1 + rng.below(3),
+        value_bytes: 10 + rng.below(40),
+        huge_one_in: 150,
+        batch_ops: 5,
+        scan_one_in: 60,
+        held_one_in: 60,
+        flush_one_in: 12,
+        reopen_one_in: 70,
+        draws_settings: false,
+        compact_one_in: 25,
+        crash_one_in: crate::NEVER,
+    };
+    let mut generator = Generator::new(rng.next_u64(), shape);
+    let small = |op: Op, rng: &mut Rng| match op {
+        Op::Reopen(_) => Op::Reopen(Some(Settings::draw_small(rng))),
+        op => op,
+    };
+    // Reads leave nothing for a crash to find, and most of a history is reads.
+    let is_kept = |op: &Op| !matches!(op, Op::Get(_) | Op::Ask(_) | Op::Many(_));
+    let ops = std::iter::repeat_with(|| generator.op()).filter(is_kept).take(ops as usize);
+    ops.collect::<Vec<_>>().into_iter().map(|op| small(op, rng)).collect()
+}
+
+/// A disk with these files in the store's directory, and nothing else.
+fn disk_with(files: &Files) -> SimDisk {
+    let disk = SimDisk::new(0);
+    for (name, bytes) in files {
+        if let Some(name) = Name::new(name) {
+            disk.put_file(Path::new(DIR), &name, bytes);
+        }
+    }
+    disk
+}
+
+#[cfg(test)]
+mod tests;
