@@ -6,6 +6,7 @@ mod asked;
 mod at_rest;
 mod bad_input;
 mod behaviour;
+mod clock;
 mod compaction;
 mod crash;
 mod faults;
