@@ -7,25 +7,34 @@
 //! - [`mod@bench`]: the document about the measurements, and what changed between two of them;
 //! - [`mod@format`]: the bytes on disk: looking into files, and what of them is frozen;
 //! - [`fuzz`]: running the fuzz targets;
+//! - [`audit`]: dependencies, their licences, and unsafe code with its arguments;
+//! - [`coverage`]: the lines of the library that tests reach;
+//! - [`strace`], [`powercut`]: faults of a real system, and a real file system that is cut off, under
+//!   the program [`victim`];
 //! - [`instruments`]: tests under loom, valgrind, Miri and ThreadSanitizer;
 //! - [`ci`]: the steps of the CI run, as data.
 //!
 //! Every check is a function from the root of the repository to a list of [`Finding`]s, so that
 //! `tests/police.rs` runs the same code as the command line. No check prints, none changes a file;
 //! only [`api::write`], [`bench::write_report`], [`bench::collect`], [`features::check`] (in a
-//! temporary folder), [`format::run`], [`fuzz::run`], [`instruments::run`] and [`ci::run`]
-//! act.
+//! temporary folder), [`format::run`], [`fuzz::run`], [`coverage::run`],
+//! [`strace::run`], [`powercut::run`], [`victim::write`], [`instruments::run`] and [`ci::run`] act.
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod audit;
 pub mod bench;
 pub mod ci;
+pub mod coverage;
 pub mod features;
 pub mod format;
 pub mod fuzz;
 pub mod instruments;
 pub mod layers;
+pub mod powercut;
+pub mod strace;
 pub mod tidy;
+pub mod victim;
 
 mod files;
 mod finding;

@@ -11,7 +11,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use lsm_bench_record::{Choice, Figure};
-use xtask::{Finding, api, bench, ci, features, format, fuzz, instruments, layers, tidy};
+use xtask::{
+    Finding, api, audit, bench, ci, coverage, features, format, fuzz, instruments, layers,
+    powercut, strace, tidy, victim,
+};
 
 /// The project's own checks and its CI run.
 #[derive(Parser)]
@@ -46,7 +49,18 @@ enum Task {
     /// The bytes on disk: look into files, hold them to the frozen format.
     #[command(subcommand)]
     Format(format::Command),
-    /// Fuzz the readers of all formats: needs cargo-fuzz.
+    /// List dependencies, licences and unsafe code; fail on what is not allowed or not argued for.
+    Audit,
+    /// Measure which lines of the library tests reach: needs cargo-llvm-cov and LLVM's tools.
+    Coverage(coverage::Arguments),
+    /// Put faults into the system calls of a real process; skipped where nobody may trace.
+    Strace(strace::Arguments),
+    /// Cut off a real file system while a store writes to it: needs root and loop devices.
+    Powercut(powercut::Arguments),
+    /// The program that writes to a store while somebody makes its life hard.
+    #[command(hide = true)]
+    Victim(victim::Arguments),
+    /// Fuzz the readers of all formats; skipped without a C++ compiler.
     Fuzz(fuzz::Arguments),
     /// Run the models of memtable, group and view: all orders of their threads' steps.
     Loom,
@@ -146,13 +160,18 @@ fn main() -> ExitCode {
         Task::Valgrind => instruments::run(&root, &instruments::VALGRIND),
         Task::Miri => instruments::run(&root, &instruments::MIRI),
         Task::Tsan => instruments::run(&root, &instruments::TSAN),
-        Task::Fuzz(arguments) => match fuzz::run(&root, &arguments) {
-            Ok(findings) => findings,
-            Err(finding) => {
-                eprintln!("error: {finding}");
-                return ExitCode::from(2);
+        Task::Audit => run_audit(&root),
+        Task::Coverage(arguments) => return able(coverage::run(&root, &arguments)),
+        Task::Strace(arguments) => return able(strace::run(&arguments)),
+        Task::Powercut(arguments) => return able(powercut::run(&arguments)),
+        Task::Victim(arguments) => match victim::write(&arguments) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return ExitCode::from(1);
             }
         },
+        Task::Fuzz(arguments) => return able(fuzz::run(&root, &arguments)),
     };
     report(&findings)
 }
@@ -162,6 +181,27 @@ fn home() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let crate_dir = manifest.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     crate_dir.parent().unwrap_or(&crate_dir).to_owned()
+}
+
+/// The findings of what could be run; why not, of what could not.
+fn able(outcome: xtask::Result<Vec<Finding>>) -> ExitCode {
+    match outcome {
+        Ok(findings) => report(&findings),
+        Err(finding) => {
+            eprintln!("error: {finding}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_audit(root: &Path) -> Vec<Finding> {
+    match audit::check(root) {
+        Ok(report) => {
+            report.lines.iter().for_each(|line| println!("{line}"));
+            report.findings
+        }
+        Err(finding) => vec![finding],
+    }
 }
 
 fn check_api(root: &Path) -> Vec<Finding> {
