@@ -9,12 +9,15 @@ mod behaviour;
 mod clock;
 mod compaction;
 mod crash;
+mod damaged;
 mod faults;
 #[cfg(unix)]
 mod handles;
 #[cfg(feature = "durability")]
 mod kill;
 mod model;
+#[cfg(unix)]
+mod places;
 #[cfg(feature = "durability")]
 mod policy;
 mod process;
@@ -24,6 +27,7 @@ mod reads;
 mod snapshots;
 mod soak;
 mod surface;
+mod values;
 mod writers;
 
 use std::time::{Duration, Instant};
