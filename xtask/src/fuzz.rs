@@ -85,7 +85,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Finding>> {
         println!("skipped: {why}");
         return Ok(Vec::new());
     }
-    let programs = build(root, arguments.sanitizer)?;
+    let programs = build(root, &targets, arguments.sanitizer)?;
     let at_a_time = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_A_TIME);
     let (next, findings) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -114,8 +114,8 @@ fn hindrance(sanitizer: Sanitizer) -> Option<String> {
     lacks.then(|| "no nightly toolchain, which a sanitizer needs".to_owned())
 }
 
-/// Builds all targets; tells the folder that they are in.
-fn build(root: &Path, sanitizer: Sanitizer) -> Result<PathBuf> {
+/// Builds the targets, and no other program; tells the folder that they are in.
+fn build(root: &Path, targets: &[String], sanitizer: Sanitizer) -> Result<PathBuf> {
     let failed = |found: String| {
         let remedy = "see what the compiler says above";
         Finding::new("fuzz/Cargo.toml", 0, "targets that build", found, remedy)
@@ -136,7 +136,8 @@ fn build(root: &Path, sanitizer: Sanitizer) -> Result<PathBuf> {
         }
     };
     // A named target keeps the flags from build scripts.
-    command.args(["build", "--release", "--bins", "--target", host, "--target-dir", folder]);
+    command.args(["build", "--release", "--target", host, "--target-dir", folder]);
+    command.args(targets.iter().flat_map(|target| ["--bin", target]));
     command.current_dir(root.join("fuzz")).env("RUSTFLAGS", flags);
     match command.status().map_err(|error| failed(error.to_string()))? {
         status if status.success() => Ok(root.join("fuzz").join(folder).join(host).join("release")),

@@ -15,6 +15,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,11 +32,14 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub cuts: u32,
     /// How large the file system is.
-    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    #[arg(long, value_name = "MIB", default_value_t = 96)]
     pub mib: u64,
     /// Where the moments of the cuts begin from.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Let syncs do nothing, by strace: something is lost then, and this shows that it is found.
+    #[arg(long)]
+    pub without_syncs: bool,
 }
 
 const NEEDED: [&str; 5] = ["mkfs.ext4", "mount", "umount", "fsfreeze", "losetup"];
@@ -53,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<Vec<Finding>> {
     let outer = Mount::made(&at("outer.img"), arguments.mib * 3 / 2 + 32, &at("outer"))?;
     let image = outer.point.join("inner.img");
     let inner = Mount::made(&image, arguments.mib, &at("inner"))?;
-    let program = Program::start(&inner.point.join("store"))?;
+    let program = Program::start(&inner.point.join("store"), arguments.without_syncs)?;
     let mut moment = arguments.seed;
     let mut findings = Vec::new();
     for cut in 1..=arguments.cuts {
@@ -192,10 +196,20 @@ struct Program {
 }
 
 impl Program {
-    fn start(store: &Path) -> Result<Program> {
+    fn start(store: &Path, without_syncs: bool) -> Result<Program> {
         let own = env::current_exe().map_err(|error| Finding::unreadable("xtask", error))?;
-        let mut command = Command::new(own);
-        command.arg("victim").arg(store).args(["--batches", &u64::MAX.to_string()]);
+        let mut command = Command::new(if without_syncs { Path::new("strace") } else { &own });
+        if without_syncs {
+            let calls = "inject=fsync,fdatasync:retval=0";
+            command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
+            command.args(["-e", calls]).arg(&own);
+        }
+        // Strace and what it traces end together.
+        command
+            .process_group(0)
+            .arg("victim")
+            .arg(store)
+            .args(["--batches", &u64::MAX.to_string()]);
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| Finding::unreadable("xtask", error))?;
         let heard = Arc::new(Mutex::new(Heard::default()));
@@ -225,7 +239,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        drop(self.child.kill());
+        let group = format!("-{}", self.child.id());
+        drop(Command::new("kill").args(["-KILL", "--", &group]).status());
         drop(self.child.wait());
     }
 }

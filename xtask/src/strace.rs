@@ -35,7 +35,7 @@ pub struct Arguments {
 const BATCHES: u64 = 150;
 /// A run that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How the program exits that could not open or close its store, or was lied to.
+/// The number of the signal that no program can catch.
 const KILL: i32 = 9;
 
 /// What each call may meet: as strace writes it, with `#` for the number of the call.

@@ -46,7 +46,8 @@ fn read(dir: &Path) -> Result<usize, Error> {
         });
         tell.send(read)
     });
-    told.recv_timeout(Duration::from_secs(60)).expect("somebody waits for what is no file")
+    let answer = told.recv_timeout(Duration::from_secs(60));
+    answer.unwrap_or_else(|_| panic!("no answer: it waits for what is no file, or panicked"))
 }
 
 /// Puts something else there; `false` if this user may not.
