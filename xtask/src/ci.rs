@@ -38,6 +38,7 @@ pub const STEPS: &[Step] = &[
     check("layers", &["xtask", "layers"]),
     check("tidy", &["xtask", "tidy"]),
     check("api", &["xtask", "api", "--check"]),
+    check("audit", &["xtask", "audit"]),
     check("bench report", &["xtask", "bench", "report", "--check"]),
     check("golden files", &["xtask", "format", "golden", "--check"]),
     check("format hash", &["xtask", "format", "hash", "--check"]),
@@ -103,6 +104,8 @@ pub const STEPS: &[Step] = &[
             "replay",
         ],
     ),
+    check("fuzz targets, a minute each", &["xtask", "fuzz", "--seconds", "60"]),
+    check("faults in real system calls", &["xtask", "strace"]),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
         ..check("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])

@@ -1,22 +1,36 @@
-//! Fuzzing: runs the targets of `fuzz/` one after the other, each for so many seconds.
+//! Fuzzing: runs the targets of `fuzz/`, each for so many seconds, as many at a time as there are
+//! processors, four at most.
 //!
-//! Steps for each target: `cargo fuzz run` with its corpus, which grows, and its seeds, which are
-//! read only; read what the fuzzer says on standard error; tell executions and coverage. A finding
-//! of the fuzzer is a [`Finding`] that names the input and the command that runs it again.
+//! Steps: build all targets at once, with the counters that libFuzzer reads; run each with its
+//! corpus, which grows, and its seeds, which are read only; read what the fuzzer says on standard
+//! error; tell executions and coverage. A finding of the fuzzer is a [`Finding`] that names the
+//! input and the command that runs it again.
 //!
-//! Without a sanitizer the stable toolchain will do: coverage comes from the compiler. Sanitizers
-//! need a nightly one, and are left out with a word where there is none.
+//! Without a sanitizer the stable toolchain will do: the counters are passes of LLVM, and the flags
+//! are those that cargo-fuzz gives. Sanitizers need a nightly one. The fuzzer itself is C++: where
+//! there is no compiler for it, or no nightly toolchain, that is said, and nothing is run.
 #![expect(clippy::print_stdout, reason = "the run tells a terminal or a log how far it has come")]
 
 use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use crate::{Finding, Result};
 
 const TARGETS: &str = "fuzz/fuzz_targets";
+/// How the code is built that the fuzzer looks into: counters of edges and the values that are
+/// compared. The assertions are switched on by the profile.
+const COUNTERS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
+    --cfg fuzzing -Ccodegen-units=1";
+/// More targets than this at a time would wait for the disk.
+const MOST_AT_A_TIME: usize = 4;
 /// More memory than this is a finding.
 const RSS_LIMIT: &str = "-rss_limit_mb=2048";
 /// One input that takes longer than these seconds is a finding.
@@ -57,7 +71,7 @@ pub enum Sanitizer {
 ///
 /// # Errors
 ///
-/// What keeps all of it from running: an unknown target, no targets, no cargo-fuzz.
+/// What keeps all of it from running: an unknown target, no targets, targets that do not build.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Finding>> {
     let targets = chosen(root, &arguments.targets)?;
     if arguments.list {
@@ -67,20 +81,68 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Finding>> {
     if arguments.seeds {
         return Ok(write_seeds(root).err().into_iter().collect());
     }
-    installed()?;
-    if arguments.sanitizer == Sanitizer::Address && !has_nightly() {
-        println!("skipped: no nightly toolchain, which a sanitizer needs");
+    if let Some(why) = hindrance(arguments.sanitizer) {
+        println!("skipped: {why}");
         return Ok(Vec::new());
     }
-    let mut findings = Vec::new();
-    for target in &targets {
-        println!("== {target}: {} s", arguments.seconds);
-        match run_target(root, target, arguments) {
-            Ok(told) => println!("== {target}: {}", told.summary()),
-            Err(finding) => findings.push(finding),
+    let programs = build(root, &targets, arguments.sanitizer)?;
+    let at_a_time = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_A_TIME);
+    let (next, findings) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            println!("== {target}: {} s", arguments.seconds);
+            match run_target(root, &programs, target, arguments) {
+                Ok(told) => println!("== {target}: {}", told.summary()),
+                Err(finding) => {
+                    findings.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
+                }
+            }
         }
+    };
+    thread::scope(|scope| (0..at_a_time).for_each(|_| drop(scope.spawn(work))));
+    Ok(findings.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Why nothing can be run on this machine.
+fn hindrance(sanitizer: Sanitizer) -> Option<String> {
+    let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let compiles = Command::new(&compiler).arg("--version").output();
+    if !compiles.is_ok_and(|output| output.status.success()) {
+        return Some(format!("no C++ compiler `{compiler}`, which the fuzzer needs"));
     }
-    Ok(findings)
+    let lacks = sanitizer == Sanitizer::Address && !has_nightly();
+    lacks.then(|| "no nightly toolchain, which a sanitizer needs".to_owned())
+}
+
+/// Builds the targets, and no other program; tells the folder that they are in.
+fn build(root: &Path, targets: &[String], sanitizer: Sanitizer) -> Result<PathBuf> {
+    let failed = |found: String| {
+        let remedy = "see what the compiler says above";
+        Finding::new("fuzz/Cargo.toml", 0, "targets that build", found, remedy)
+    };
+    let told =
+        Command::new("rustc").arg("-vV").output().map_err(|error| failed(error.to_string()))?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.ok_or_else(|| failed("a compiler that does not tell its host".to_owned()))?;
+    let (mut command, flags, folder) = match sanitizer {
+        Sanitizer::None => (cargo(), COUNTERS.to_owned(), "target"),
+        Sanitizer::Address => {
+            let mut command = Command::new("rustup");
+            command.args(["run", "nightly", "cargo"]);
+            // The one that runs us says which toolchain is meant; another one is.
+            command.env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC");
+            (command, format!("{COUNTERS} -Zsanitizer=address"), "target/address")
+        }
+    };
+    // A named target keeps the flags from build scripts.
+    command.args(["build", "--release", "--target", host, "--target-dir", folder]);
+    command.args(targets.iter().flat_map(|target| ["--bin", target]));
+    command.current_dir(root.join("fuzz")).env("RUSTFLAGS", flags);
+    match command.status().map_err(|error| failed(error.to_string()))? {
+        status if status.success() => Ok(root.join("fuzz").join(folder).join(host).join("release")),
+        status => Err(failed(status.to_string())),
+    }
 }
 
 /// The names of the targets, in order.
@@ -114,16 +176,6 @@ fn chosen(root: &Path, asked: &[String]) -> Result<Vec<String>> {
     }
 }
 
-/// Checks that `cargo fuzz` is there.
-fn installed() -> Result<()> {
-    let output = cargo().args(["fuzz", "--version"]).output();
-    if output.is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    let remedy = "run `cargo install cargo-fuzz --locked`, which needs a C++ compiler to be of use";
-    Err(Finding::new("fuzz/Cargo.toml", 0, "the program cargo-fuzz", "none in the path", remedy))
-}
-
 /// Writes the seed corpus anew.
 fn write_seeds(root: &Path) -> Result<()> {
     let args = "run --release --manifest-path fuzz/Cargo.toml --no-default-features --bin seeds";
@@ -146,36 +198,20 @@ fn has_nightly() -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// The command that runs a target, up to its inputs.
-fn fuzz_run(sanitizer: Sanitizer, target: &str) -> Command {
-    match sanitizer {
-        Sanitizer::None => {
-            let mut command = cargo();
-            command.args(["fuzz", "run", "--sanitizer", "none", target]);
-            command
-        }
-        Sanitizer::Address => {
-            let mut command = Command::new("rustup");
-            let args = ["run", "nightly", "cargo", "fuzz", "run", "--sanitizer", "address", target];
-            command.args(args);
-            command
-        }
-    }
-}
-
-fn run_target(root: &Path, target: &str, arguments: &Arguments) -> Result<Told> {
+fn run_target(root: &Path, programs: &Path, target: &str, arguments: &Arguments) -> Result<Told> {
     let home = root.join("fuzz");
     let (corpus, seeds) = (format!("corpus/{target}"), format!("seeds/{target}"));
-    for dir in [&corpus, &seeds] {
+    let artifacts = format!("artifacts/{target}");
+    for dir in [&corpus, &seeds, &artifacts] {
         let made = fs::create_dir_all(home.join(dir));
         made.map_err(|error| Finding::unreadable(format!("fuzz/{dir}"), error))?;
     }
-    let mut command = fuzz_run(arguments.sanitizer, target);
-    command.current_dir(&home).args([&corpus, &seeds]);
-    command.args(["--", &format!("-max_total_time={}", arguments.seconds), RSS_LIMIT, TIMEOUT]);
-    command.arg("-print_final_stats=1").stderr(Stdio::piped());
+    let mut command = Command::new(programs.join(target));
+    command.current_dir(&home).arg(format!("-artifact_prefix={artifacts}/"));
+    command.args([&format!("-max_total_time={}", arguments.seconds), RSS_LIMIT, TIMEOUT]);
+    command.arg("-print_final_stats=1").args([&corpus, &seeds]).stderr(Stdio::piped());
     let failed = |found: String| {
-        let remedy = format!("run `cargo fuzz run --sanitizer none {target}` in fuzz/");
+        let remedy = format!("run `cargo xtask fuzz --target {target}` once more");
         Finding::new(format!("{TARGETS}/{target}.rs"), 0, "a run of the fuzzer", found, remedy)
     };
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;

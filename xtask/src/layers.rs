@@ -20,6 +20,8 @@ use std::path::Path;
 use crate::Finding;
 use crate::workspace::{self, Member};
 
+pub(crate) use unsafety::{unargued, uses as unsafe_uses};
+
 /// Every edge, version and `unsafe` that is not where it belongs.
 #[must_use]
 pub fn check(root: &Path) -> Vec<Finding> {

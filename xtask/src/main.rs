@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use lsm_bench_record::{Choice, Figure};
 use xtask::{
-    Finding, api, bench, ci, features, format, fuzz, instruments, layers, planted, sim, sites, tidy,
+    Finding, api, audit, bench, ci, coverage, features, format, fuzz, instruments, layers, planted,
+    powercut, sim, sites, strace, tidy, victim,
 };
 
 /// The project's own checks and its CI run.
@@ -48,7 +49,18 @@ enum Task {
     /// The bytes on disk: look into files, hold them to the frozen format.
     #[command(subcommand)]
     Format(format::Command),
-    /// Fuzz the readers of all formats: needs cargo-fuzz.
+    /// List dependencies, licences and unsafe code; fail on what is not allowed or not argued for.
+    Audit,
+    /// Measure which lines of the library tests reach: needs cargo-llvm-cov and LLVM's tools.
+    Coverage(coverage::Arguments),
+    /// Put faults into the system calls of a real process; skipped where nobody may trace.
+    Strace(strace::Arguments),
+    /// Cut off a real file system while a store writes to it: needs root and loop devices.
+    Powercut(powercut::Arguments),
+    /// The program that writes to a store while somebody makes its life hard.
+    #[command(hide = true)]
+    Victim(victim::Arguments),
+    /// Fuzz the readers of all formats; skipped without a C++ compiler.
     Fuzz(fuzz::Arguments),
     /// Try the store by seeds on the simulated disk: histories, crashes, damage, failing
     /// calls, with all feature sets.
@@ -167,7 +179,18 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => match fuzz::run(&root, &arguments) {
             Ok(findings) => findings,
             Err(finding) => return bad_input(&finding),
+        Task::Audit => run_audit(&root),
+        Task::Coverage(arguments) => return able(coverage::run(&root, &arguments)),
+        Task::Strace(arguments) => return able(strace::run(&arguments)),
+        Task::Powercut(arguments) => return able(powercut::run(&arguments)),
+        Task::Victim(arguments) => match victim::write(&arguments) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return ExitCode::from(1);
+            }
         },
+        Task::Fuzz(arguments) => return able(fuzz::run(&root, &arguments)),
     };
     report(&findings)
 }
@@ -182,6 +205,25 @@ fn home() -> PathBuf {
 fn bad_input(finding: &Finding) -> ExitCode {
     eprintln!("error: {finding}");
     ExitCode::from(2)
+/// The findings of what could be run; why not, of what could not.
+fn able(outcome: xtask::Result<Vec<Finding>>) -> ExitCode {
+    match outcome {
+        Ok(findings) => report(&findings),
+        Err(finding) => {
+            eprintln!("error: {finding}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_audit(root: &Path) -> Vec<Finding> {
+    match audit::check(root) {
+        Ok(report) => {
+            report.lines.iter().for_each(|line| println!("{line}"));
+            report.findings
+        }
+        Err(finding) => vec![finding],
+    }
 }
 
 fn check_api(root: &Path) -> Vec<Finding> {

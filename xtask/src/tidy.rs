@@ -5,13 +5,15 @@
 //! 2. `rust` - Rust files: the head, lints switched off without a reason, panicking stand-ins,
 //!    junk-drawer modules; `length` - files and functions that grew too long;
 //! 3. `documents` - the documents exist, their links lead somewhere, the changelog is typed, the
-//!    map names every crate, the README and the CI run agree on the tests.
+//!    map names every crate, the README and the CI run agree on the tests;
+//! 4. `scenarios` - the table of scenarios of faults names tests that exist, and names them all.
 //!
 //! Looked at is what belongs to the repository: tracked files and new ones that are not ignored.
 
 mod documents;
 mod length;
 mod rust;
+mod scenarios;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -37,6 +39,7 @@ fn checked(root: &Path) -> Result<Vec<Finding>> {
     let crates: Vec<String> = members.into_iter().map(|member| member.name).collect();
     let mut findings = check_files(root, &listed)?;
     findings.extend(documents::check(root, &listed, &crates));
+    findings.extend(scenarios::check(root, &listed)?);
     Ok(findings)
 }
 

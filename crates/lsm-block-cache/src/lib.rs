@@ -174,6 +174,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_found_and_counted() {
+        let cache = BlockCache::new(1 << 20);
+        let key = |offset| CacheKey { file: 7, offset };
+        cache.insert(key(4096), piece(10));
+        assert!(cache.is_on());
+        assert_eq!(cache.get(key(4096)).as_deref(), Some(&[7; 10][..]));
+        assert!(cache.get(key(0)).is_none());
+        assert_eq!(cache.counts(), CacheCounts { hits: 1, misses: 1 });
+        let shown = format!("{cache:?}");
+        assert!(shown.contains("on: true") && shown.contains("hits: 1"), "{shown}");
+    }
+
+    #[test]
+    fn bytes_are_hashed_one_by_one() {
+        let of = |bytes: &[u8]| {
+            let mut hasher = Fold::default();
+            hasher.write(bytes);
+            hasher.finish()
+        };
+        assert!(of(b"ab") != of(b"ba") && of(b"ab") == of(b"ab"));
+    }
+
+    #[test]
     fn zero_switches_it_off() {
         let cache = BlockCache::new(0);
         let key = CacheKey { file: 1, offset: 0 };

@@ -141,3 +141,13 @@ fn whoever_a_panicking_leader_took_is_told() {
         assert!(group.try_lead().is_some(), "leadership was handed on");
     });
 }
+
+#[test]
+fn whoever_looks_sees_who_leads() {
+    let group = Numbers::new(0);
+    assert_eq!(format!("{group:?}"), "Group { is_led: false, waiting: 0 }");
+    let lead = group.try_lead();
+    assert_eq!(format!("{group:?}"), "Group { is_led: true, waiting: 0 }");
+    drop(lead);
+    assert_eq!(format!("{group:?}"), "Group { is_led: false, waiting: 0 }");
+}

@@ -322,7 +322,14 @@ mod tests {
         read_exact_at(&*file, 0, &mut bytes).unwrap();
         assert_eq!(&bytes, b"\0\0\0hello");
         assert_eq!(file.map(8).unwrap().bytes(), b"\0\0\0hello");
+        assert!(!file.is_empty().unwrap());
+        assert_eq!(format!("{:?}", file.map(8).unwrap()), "Map(mapped, 8 bytes)");
+        assert_eq!(format!("{:?}", Map::held(Arc::from([7_u8; 3]))), "Map(held, 3 bytes)");
+        // What is not there cannot be mapped.
+        assert_eq!(file.map(9).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         let short = read_exact_at(&*file, 4, &mut bytes).unwrap_err();
+        let source = std::error::Error::source(&short).unwrap();
+        assert_eq!(source.to_string(), short.source.to_string());
         assert_eq!((short.kind(), short.offset), (io::ErrorKind::UnexpectedEof, Some(8)));
         assert_eq!(dir.entries().unwrap().len(), 1);
         dir.remove(&name("x")).unwrap();

@@ -6,14 +6,18 @@ mod asked;
 mod at_rest;
 mod bad_input;
 mod behaviour;
+mod clock;
 mod compaction;
 mod crash;
+mod damaged;
 mod faults;
 #[cfg(unix)]
 mod handles;
 #[cfg(feature = "durability")]
 mod kill;
 mod model;
+#[cfg(unix)]
+mod places;
 #[cfg(feature = "durability")]
 mod policy;
 mod process;
@@ -23,6 +27,7 @@ mod reads;
 mod snapshots;
 mod soak;
 mod surface;
+mod values;
 mod writers;
 
 use std::time::{Duration, Instant};

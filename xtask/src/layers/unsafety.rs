@@ -47,15 +47,26 @@ fn forbids(code: &str) -> bool {
     lists.flat_map(|list| list.split(',')).any(|lint| lint == "unsafe_code")
 }
 
-/// Every use of `unsafe` in one file that no comment argues for.
-pub(super) fn unargued(file: &str, text: &RustText) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// One use of `unsafe` that wants an argument.
+#[derive(Debug)]
+pub(crate) struct UnsafeUse {
+    pub(crate) line: usize,
+    /// The line as it stands.
+    pub(crate) code: String,
+    /// What argues for it, if anything does.
+    pub(crate) argument: Option<String>,
+    wanted: &'static str,
+}
+
+/// Every use of `unsafe` in one file.
+pub(crate) fn uses(text: &RustText) -> Vec<UnsafeUse> {
+    let mut found = Vec::new();
     let lines =
         Lines { code: text.code.lines().collect(), comments: text.comments.lines().collect() };
     for at in words(&text.code, "unsafe") {
         let line = line_of(&text.code, at);
         let use_of = Use::of(text.code.get(at + "unsafe".len()..).unwrap_or_default());
-        let (argued, wanted) = match use_of {
+        let (argument, wanted) = match use_of {
             Use::Nothing => continue,
             Use::Block => (lines.near(line, &["SAFETY:"]), "a `// SAFETY:` comment above it"),
             Use::Promise => (
@@ -63,17 +74,20 @@ pub(super) fn unargued(file: &str, text: &RustText) -> Vec<Finding> {
                 "a `# Safety` section in its documentation, or a `// SAFETY:` comment above it",
             ),
         };
-        if !argued {
-            findings.push(Finding::new(
-                file,
-                line,
-                wanted,
-                format!("`{}`", lines.code.get(line - 1).unwrap_or(&"").trim()),
-                "argue there why every obligation holds",
-            ));
-        }
+        let code = lines.code.get(line - 1).unwrap_or(&"").trim().to_owned();
+        found.push(UnsafeUse { line, code, argument, wanted });
     }
-    findings
+    found
+}
+
+/// Every use of `unsafe` in one file that no comment argues for.
+pub(crate) fn unargued(file: &str, text: &RustText) -> Vec<Finding> {
+    let uses = uses(text).into_iter().filter(|one| one.argument.is_none());
+    let finding = |one: UnsafeUse| {
+        let remedy = "argue there why every obligation holds";
+        Finding::new(file, one.line, one.wanted, format!("`{}`", one.code), remedy)
+    };
+    uses.map(finding).collect()
 }
 
 /// What follows the keyword.
@@ -113,22 +127,30 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Whether a comment on `line`, or above it within reach, has one of the marks.
-    fn near(&self, line: usize, marks: &[&str]) -> bool {
+    /// The comment on `line`, or above it within reach, that has one of the marks.
+    fn near(&self, line: usize, marks: &[&str]) -> Option<String> {
         let mut left = REACH;
         for index in (0..line).rev() {
             let comment = self.comments.get(index).copied().unwrap_or("");
             if marks.iter().any(|mark| comment.contains(mark)) {
-                return true;
+                return Some(self.paragraph(index));
             }
             let is_code = !self.code.get(index).copied().unwrap_or("").trim().is_empty();
             if index + 1 < line && (is_code || comment.trim().is_empty()) {
                 left -= 1;
             }
             if left == 0 {
-                return false;
+                return None;
             }
         }
-        false
+        None
+    }
+
+    /// The comment that begins in a line, in one.
+    fn paragraph(&self, index: usize) -> String {
+        let comments = self.comments.iter().skip(index).map(|line| line.trim());
+        let lines = comments.take_while(|line| line.starts_with("//"));
+        let words = lines.map(|line| line.trim_start_matches(['/', '!']).trim());
+        words.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
