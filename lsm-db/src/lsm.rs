@@ -98,6 +98,15 @@ impl Lsm {
         Ok(Self { engine })
     }
 
+    /// Does one unit of the work that threads do in the background, on a file system that
+    /// starts none (`lsm_vfs::Fs::choice`): for tests, under the feature `testkit`.
+    /// `choice` decides which of the units that are due. `false` says that none was, or
+    /// that it failed. Whoever waits for the background does such units by itself.
+    #[cfg(feature = "testkit")]
+    pub fn step(&self, choice: u64) -> bool {
+        self.engine.step(choice)
+    }
+
     /// Sets `key` to `value`, replacing what it had. Both may be empty and are
     /// copied.
     ///

@@ -13,7 +13,9 @@ mod history;
 mod rng;
 mod store;
 
-pub use disk::{Crash, Fault, SimDisk};
+pub use disk::{
+    Call, CallKind, Crash, CrashImage, Crashes, Damage, Fault, Profile, Reached, Rule, SimDisk,
+};
 pub use driver::{Mismatch, Model, Report, drive};
 pub use history::{Generator, Key, Op, Shape, Value};
 pub use rng::Rng;

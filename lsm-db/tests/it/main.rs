@@ -22,6 +22,7 @@ mod ranges;
 mod reads;
 mod snapshots;
 mod soak;
+mod stepped;
 mod surface;
 mod writers;
 
