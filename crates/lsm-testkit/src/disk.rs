@@ -16,6 +16,9 @@ mod event;
 mod fault;
 mod fs;
 mod state;
+#[cfg(all(test, not(shuttle)))]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests;
 mod threads;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 //! other to both, compares every answer, and opens the store anew in between. The
 //! [`SimDisk`] stands behind the same traits as the real one; it loses what was not
 //! synced, and fails where it is told to.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
 mod disk;
