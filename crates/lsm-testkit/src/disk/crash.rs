@@ -202,11 +202,17 @@ impl Ledger {
         self.live.digest()
     }
 
-    /// Numbers of files from here on are free.
+    /// Numbers of files from here on are free: nothing speaks of them, not even what is
+    /// pending for a file that has lost its name.
     pub(super) fn next_inode(&self) -> Inode {
-        let last = |tree: &Tree| tree.files.last_key_value().map_or(0, |(inode, _)| inode + 1);
-        let named = self.pending.iter().filter_map(Event::named_file).max();
-        last(&self.live).max(last(&self.durable)).max(named.map_or(0, |inode| inode + 1))
+        let trees = [&self.live, &self.durable];
+        let files = trees.iter().flat_map(|tree| tree.files.keys());
+        let names = trees.iter().flat_map(|tree| tree.dirs.values()).flat_map(|dir| dir.values());
+        let pending = self
+            .pending
+            .iter()
+            .filter_map(|event| event.named_file().or_else(|| event.changed_file()));
+        files.chain(names).copied().chain(pending).max().map_or(0, |last| last + 1)
     }
 
     /// So many bytes of the last write that is pending may survive without the others.

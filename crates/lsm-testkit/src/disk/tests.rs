@@ -162,6 +162,21 @@ fn what_a_kill_left_may_still_be_lost_and_the_count_goes_on() {
     assert_eq!((failed.events(), failed.crashes(Profile::Posix).count()), (0, 1));
 }
 
+/// What was pending for a file without a name must not become another file's.
+#[test]
+fn after_a_kill_a_new_file_is_nobody_else_s() {
+    let disk = SimDisk::new(1);
+    let dir_before = dir(&disk);
+    let gone = dir_before.create(&name("gone")).unwrap();
+    dir_before.sync().unwrap();
+    write(&*gone, 0, b"junk");
+    dir_before.remove(&name("gone")).unwrap();
+    let killed = disk.crash(disk.events(), Crash::Kill);
+    dir(&killed).create(&name("new")).unwrap().sync().unwrap();
+    dir(&killed).sync().unwrap();
+    assert_eq!(shown(&killed.crash(killed.events(), Crash::LoseAll)), "new=");
+}
+
 #[test]
 fn going_through_all_crashes_gives_what_each_of_them_gives() {
     let disk = SimDisk::new(3).stepped(3);
