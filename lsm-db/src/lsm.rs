@@ -98,6 +98,28 @@ impl Lsm {
         Ok(Self { engine })
     }
 
+    /// Does one unit of the work that threads do in the background, on a file system that
+    /// starts none (`lsm_vfs::Fs::choice`): for tests, under the feature `testkit`.
+    /// `choice` decides which of the units that are due. `false` says that none was, or
+    /// that it failed. Whoever waits for the background does such units by itself.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lsm_db::Error> {
+    /// use lsm_db::{Lsm, LsmConfig};
+    /// let disk = lsm_testkit::SimDisk::new(1).stepped(1);
+    /// let config = LsmConfig::new().memtable_capacity(100);
+    /// let db = Lsm::open_on(std::sync::Arc::new(disk), "/store", config)?;
+    /// db.put("more than", [0; 100])?;
+    /// while db.step(0) {}
+    /// assert_eq!(db.stats().flushes, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "testkit")]
+    pub fn step(&self, choice: u64) -> bool {
+        self.engine.step(choice)
+    }
+
     /// Sets `key` to `value`, replacing what it had. Both may be empty and are
     /// copied.
     ///

@@ -143,6 +143,19 @@ pub const STEPS: &[Step] = &[
             "bloom_point_reads",
         ],
     ),
+    check(
+        "example find_a_bug",
+        &[
+            "run",
+            "--release",
+            "-p",
+            "lsm-testkit",
+            "--features",
+            "durability",
+            "--example",
+            "find_a_bug",
+        ],
+    ),
     // The first command of the README, as it stands there.
     check(
         "example code_search",

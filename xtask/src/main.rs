@@ -172,13 +172,7 @@ fn main() -> ExitCode {
         Task::Sites => sites::check(&root),
         Task::Planted(arguments) => planted::run(&root, &arguments),
         Task::Soak(soak) => sim::soak(&root, &soak),
-        Task::Sim(arguments) => match sim::run(&root, &arguments) {
-            Ok(findings) => findings,
-            Err(finding) => return bad_input(&finding),
-        },
-        Task::Fuzz(arguments) => match fuzz::run(&root, &arguments) {
-            Ok(findings) => findings,
-            Err(finding) => return bad_input(&finding),
+        Task::Sim(arguments) => return able(sim::run(&root, &arguments)),
         Task::Audit => run_audit(&root),
         Task::Coverage(arguments) => return able(coverage::run(&root, &arguments)),
         Task::Strace(arguments) => return able(strace::run(&arguments)),
@@ -202,9 +196,6 @@ fn home() -> PathBuf {
     crate_dir.parent().unwrap_or(&crate_dir).to_owned()
 }
 
-fn bad_input(finding: &Finding) -> ExitCode {
-    eprintln!("error: {finding}");
-    ExitCode::from(2)
 /// The findings of what could be run; why not, of what could not.
 fn able(outcome: xtask::Result<Vec<Finding>>) -> ExitCode {
     match outcome {

@@ -122,15 +122,15 @@ impl Shared {
         work.kicks += 1;
         self.changed.notify_all();
         let begun = work.begun();
-        let outcome = self.wait_merged(&mut work, &asked, begun);
-        work.asked.retain(|asked| asked.id != id);
+        let outcome = self.wait_merged(work, &asked, begun);
+        self.work.lock().asked.retain(|asked| asked.id != id);
         self.changed.notify_all();
         outcome
     }
 
-    fn wait_merged(
-        &self,
-        work: &mut MutexGuard<'_, Work>,
+    fn wait_merged<'a>(
+        &'a self,
+        mut work: MutexGuard<'a, Work>,
         asked: &Asked,
         begun: Begun,
     ) -> Result<()> {
@@ -148,11 +148,11 @@ impl Shared {
                 Ok(Some(_)) | Err(Hindered::Taken) => {}
             }
             drop(view);
-            self.check_waiting(work)?;
+            self.check_waiting(&work)?;
             if let Some(error) = work.failed_merge(begun) {
                 return Err(Error::Background(Arc::clone(error)));
             }
-            self.changed.wait(work);
+            work = self.wait_for_change(work)?;
         }
     }
 
@@ -169,26 +169,26 @@ impl Shared {
         work.kicks += 1;
         work.awaited += 1;
         self.changed.notify_all();
-        let begun = work.begun();
-        let outcome = loop {
-            let checked = self.check_waiting(&work);
-            let failed = work.failed_flush(begun).or_else(|| work.failed_merge(begun)).cloned();
-            if checked.is_err() {
-                break checked;
-            }
-            if let Some(error) = failed {
-                break Err(Error::Background(error));
-            }
-            if self.is_idle(&mut work) {
-                break work.trouble().map_or(Ok(()), |error| Err(Error::Background(error)));
-            }
-            self.changed.wait(&mut work);
-        };
-        work.awaited -= 1;
-        drop(work);
+        let outcome = self.wait_until_idle(work);
+        self.work.lock().awaited -= 1;
         outcome?;
         self.wait_cleaned();
         Ok(())
+    }
+
+    fn wait_until_idle<'a>(&'a self, mut work: MutexGuard<'a, Work>) -> Result<()> {
+        let begun = work.begun();
+        loop {
+            self.check_waiting(&work)?;
+            let failed = work.failed_flush(begun).or_else(|| work.failed_merge(begun));
+            if let Some(error) = failed {
+                return Err(Error::Background(Arc::clone(error)));
+            }
+            if self.is_idle(&mut work) {
+                return work.trouble().map_or(Ok(()), |error| Err(Error::Background(error)));
+            }
+            work = self.wait_for_change(work)?;
+        }
     }
 
     /// Whether nothing is under way or will be due once the store is at rest.
@@ -204,6 +204,9 @@ impl Shared {
 
     /// Waits until what was let go of is gone.
     fn wait_cleaned(&self) {
+        if self.is_stepped() {
+            return self.sweep();
+        }
         let (done, told) = mpsc::channel();
         if self.disk.cleaner.send(Garbage::Tell(done)).is_ok() {
             // Fails if the cleaner ends first, which leaves nothing to wait for.

@@ -30,16 +30,24 @@ pub(crate) enum Garbage {
 pub(crate) fn run(dir: &dyn Dir, garbage: &Receiver<Garbage>) {
     while let Ok(next) = garbage.recv() {
         match next {
-            Garbage::Remove { names, file, map } => {
-                names.iter().for_each(|name| remove(dir, name));
-                drop((file, map));
-            }
-            Garbage::Release { file, map } => drop((file, map)),
-            Garbage::Free(memtable) => drop(memtable),
-            // Who asked may have given up.
-            Garbage::Tell(done) => drop(done.send(())),
             Garbage::Stop => return,
+            next => clean(dir, next),
         }
+    }
+}
+
+/// Does what is told but end.
+pub(crate) fn clean(dir: &dyn Dir, garbage: Garbage) {
+    match garbage {
+        Garbage::Remove { names, file, map } => {
+            names.iter().for_each(|name| remove(dir, name));
+            drop((file, map));
+        }
+        Garbage::Release { file, map } => drop((file, map)),
+        Garbage::Free(memtable) => drop(memtable),
+        // Who asked may have given up.
+        Garbage::Tell(done) => drop(done.send(())),
+        Garbage::Stop => {}
     }
 }
 

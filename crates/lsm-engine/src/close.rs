@@ -36,6 +36,8 @@ impl Threads {
             }
             sound &= thread.join();
         }
+        shared.sweep();
+        shared.close_bin();
         sound
     }
 }

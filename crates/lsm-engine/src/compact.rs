@@ -64,7 +64,7 @@ impl Shared {
         if !work.asked.is_empty() {
             return self.next_beside_asked(work, &view.tables);
         }
-        let is_at_rest = view.frozen.is_empty() && work.rests_for() >= REST_AFTER;
+        let is_at_rest = view.frozen.is_empty() && work.rest.lasts() >= REST_AFTER;
         let load = match is_at_rest {
             true => Load::Idle { credit: work.credit },
             false => Load::Writing,
@@ -123,6 +123,7 @@ impl Shared {
         let rows = Merge::forward(inputs(tables, plan), &plan.span.start)?;
         output.fill(rows, &rule, true)?;
         let outputs = output.finish(&mut commit)?;
+        self.interlude();
         commit.edit = Edit { ops: plan.edit(outputs) };
         self.install(commit)?;
         output.keep();

@@ -40,6 +40,7 @@ impl Shared {
 
         let mut commit = Commit { flushed: Some(buffer.id), ..Commit::default() };
         let tables = output.finish(&mut commit)?;
+        self.interlude();
         self.throttle.measured(SlowReason::Flush, buffer.written(), begun.elapsed());
         commit.edit.ops.push(EditOp::LastSeq(buffer.last_seq()));
         commit.edit.ops.extend(buffer.log().map(EditOp::RemoveLog));

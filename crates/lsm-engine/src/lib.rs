@@ -61,6 +61,7 @@ mod shared;
 mod snapshot;
 mod source;
 mod stats;
+mod step;
 mod streak;
 mod sync;
 mod table;

@@ -155,6 +155,13 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether a sync would find something to do, and would not have to wait for it.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        let logging = &self.writer.lock().logging;
+        let is_replayed = self.replayed.load(Ordering::Acquire) != 0;
+        !is_replayed && (logging.is_dirty || !logging.older.is_empty())
+    }
+
     /// Makes everything durable that was written before the call.
     pub(crate) fn sync(&self) -> Result<()> {
         self.await_replayed()?;

@@ -25,6 +25,7 @@ use crate::names::FileName;
 use crate::recover::{Replay, replay};
 use crate::shared::{Disk, Shared, Start};
 use crate::stats::Stats;
+use crate::step::Stepped;
 use crate::sync::{Mutex, mpsc};
 use crate::table::Table;
 use crate::value::Value;
@@ -82,6 +83,10 @@ impl Engine {
         dir.lock()?;
         let entries = dir.entries()?;
         let (cleaner, garbage) = mpsc::channel();
+        let (garbage, stepped) = match fs.choice() {
+            None => (Some(garbage), None),
+            Some(_) => (None, Some(Stepped::new(garbage))),
+        };
         let cache = Arc::new(BlockCache::new(options.block_cache_capacity as u64));
         let traffic = Arc::default();
         let disk = Disk { fs, dir, options, cache, traffic, cleaner };
@@ -120,12 +125,15 @@ impl Engine {
             frozen: buffers.into_iter().rev().map(Arc::new).collect(),
             tables: Arc::new(tables),
         };
-        let start = Start { disk, installer, view, last_seq, next_buffer: next + 1 };
+        let start = Start { disk, installer, view, last_seq, next_buffer: next + 1, stepped };
         let shared = Arc::new(Shared::new(start));
         shared.counters.recovered_records.store(records, Ordering::Relaxed);
         shared.counters.recovered_cut_bytes.store(cut_bytes, Ordering::Relaxed);
 
-        let threads = Threads::start(&shared, garbage)?;
+        let threads = match garbage {
+            Some(garbage) => Threads::start(&shared, garbage)?,
+            None => Threads::default(),
+        };
         if let Err(error) = shared.settle(found.as_ref(), &entries, &empty) {
             threads.end(&shared);
             return Err(error);

@@ -132,7 +132,7 @@ impl<'a> Output<'a> {
         rule: &DropRule,
         yields: bool,
     ) -> Result<()> {
-        let mut way = yields.then(Way::new);
+        let mut way = yields.then(|| Way::new(self.shared));
         while let Some(entry) = rows.next()? {
             if let Some(way) = &mut way {
                 way.give(self.shared)?;

@@ -11,6 +11,7 @@ use crate::cleaner::Cleaner;
 use crate::current::Current;
 use crate::held::Replaced;
 use crate::install::Installer;
+use crate::step::{Rest, Stepped};
 use crate::sync::{Condvar, Mutex};
 use crate::tally::{FilterTally, Traffic};
 use crate::throttle::Throttle;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) installer: Mutex<Installer>,
     pub(crate) work: Mutex<Work>,
     pub(crate) changed: Condvar,
+    /// Where a simulation drives the background, and no thread does.
+    pub(crate) stepped: Option<Stepped>,
     /// Why no write is taken any more.
     refused: OnceLock<Arc<Error>>,
     stopping: AtomicBool,
@@ -79,6 +82,7 @@ pub(crate) struct Start {
     pub(crate) view: View,
     pub(crate) last_seq: SeqNo,
     pub(crate) next_buffer: u64,
+    pub(crate) stepped: Option<Stepped>,
 }
 
 impl Shared {
@@ -105,8 +109,9 @@ impl Shared {
             logs: Mutex::default(),
             replaced: Replaced::default(),
             installer: Mutex::new(start.installer),
-            work: Mutex::new(Work::default()),
+            work: Mutex::new(Work::new(Rest::new(start.stepped.is_some()))),
             changed: Condvar::new(),
+            stepped: start.stepped,
             refused: OnceLock::new(),
             stopping: AtomicBool::new(false),
             counters: Counters::default(),

@@ -233,7 +233,10 @@ impl Shared {
     /// Lets a writer of so many bytes wait for its part, if the background is behind.
     #[inline]
     pub(crate) fn slow_down(&self, bytes: usize) {
-        self.throttle.pay(bytes);
+        match self.is_stepped() {
+            false => self.throttle.pay(bytes),
+            true => self.interlude(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Workers, those who wait for them, and what they tell each other.
 //!
-//! A worker does one step at a time: it waits until its job has something to do,
-//! does it, and notes success or failure. A failed step is tried again after a
+//! A worker does one [unit](crate::step) at a time: it waits until its job has something
+//! to do, does it, and notes success or failure. A failed step is tried again after a
 //! pause that grows from 10 ms to 1 s; whoever waits for the outcome cuts the pause
 //! short and is told of the failure. The compaction worker verifies blocks while it has
 //! nothing else to do. A second one helps where merging is so far behind that writers are
@@ -19,7 +19,9 @@ use crate::ask::AskedMerge;
 use crate::buffer::BufferId;
 use crate::compact::REST_AFTER;
 use crate::shared::Shared;
+use crate::step::{Rest, Unit};
 use crate::streak::Deleted;
+use crate::sync::MutexGuard;
 use crate::{Error, Result, verify};
 
 /// Frozen memtables that may wait for their flush before writers wait too.
@@ -29,8 +31,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A merge looks for flushes to give way to every so many rows, which takes it a fraction
-/// of a millisecond.
+/// of a millisecond: a power of two.
 const ROWS_BETWEEN_LOOKS: u32 = 64;
+/// The merges of a simulation are short, and others are to come in between all the same.
+const STEPPED_ROWS_BETWEEN_LOOKS: u32 = 8;
 /// For so long it gives way at once, and works before that.
 const LONGEST_WAY: Duration = Duration::from_millis(5);
 
@@ -47,7 +51,7 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    fn note(&mut self, outcome: Result<()>) {
+    pub(crate) fn note(&mut self, outcome: Result<()>) {
         match outcome {
             Ok(()) => (self.last, self.in_a_row) = (None, 0),
             Err(error) => {
@@ -58,7 +62,7 @@ impl Trouble {
         }
     }
 
-    fn pause(&self) -> Option<Duration> {
+    pub(crate) fn pause(&self) -> Option<Duration> {
         let doublings = self.in_a_row.checked_sub(1)?.min(16);
         Some((FIRST_PAUSE * 2_u32.pow(doublings)).min(LAST_PAUSE))
     }
@@ -69,19 +73,18 @@ impl Trouble {
 pub(crate) struct Work {
     pub(crate) stop: bool,
     /// Set once the store is open; workers wait for it.
-    released: bool,
+    pub(crate) released: bool,
     /// Rises when someone wants a paused worker to try at once.
     pub(crate) kicks: u64,
     /// All memtables up to this one are in tables.
     flushed: Option<BufferId>,
-    flush: Trouble,
-    compact: Trouble,
+    pub(crate) flush: Trouble,
+    pub(crate) compact: Trouble,
     /// Runs that flushes and merges are working on, and tables that were found damaged.
     pub(crate) busy: Busy,
     /// Bytes that merges may take in at rest for the sake of reads and space alone.
     pub(crate) credit: u64,
-    /// When a memtable was last flushed, or the store was opened.
-    last_flush: Option<Instant>,
+    pub(crate) rest: Rest,
     /// What is wrong with the tables that are kept out of merges.
     damaged: BTreeMap<TableNo, Arc<Error>>,
     /// What somebody waits for to be merged, in the order of asking.
@@ -91,11 +94,13 @@ pub(crate) struct Work {
     pub(crate) asked_last: bool,
     /// Whether slots of logs were let go of since they were last trimmed.
     #[cfg(feature = "durability")]
-    slots_wait: bool,
+    pub(crate) slots_wait: bool,
     /// Keys that were deleted in ascending order, to be looked over.
     pub(crate) deleted: Option<Deleted>,
-    /// How many steps are under way.
-    running: usize,
+    /// How many steps are under way, and of which of them flushes and merges are.
+    pub(crate) running: usize,
+    pub(crate) flushing: usize,
+    pub(crate) merging: usize,
     /// How many wait until nothing is left to do.
     pub(crate) awaited: usize,
     /// Nothing is left to verify in idle time.
@@ -103,6 +108,10 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    pub(crate) fn new(rest: Rest) -> Self {
+        Self { rest, ..Self::default() }
+    }
+
     pub(crate) fn trouble(&self) -> Option<Arc<Error>> {
         let last = self.flush.last.clone().or_else(|| self.compact.last.clone());
         last.or_else(|| self.damaged.values().next().cloned())
@@ -148,7 +157,7 @@ impl Work {
     pub(crate) fn committed(&mut self, flushed: Option<BufferId>, is_merge: bool) {
         if flushed.is_some() {
             self.flush.note(Ok(()));
-            self.last_flush = Some(Instant::now());
+            self.rest.ends();
             #[cfg(feature = "durability")]
             {
                 self.slots_wait = true;
@@ -160,15 +169,17 @@ impl Work {
         self.flushed = self.flushed.max(flushed);
     }
 
-    /// For how long nothing was flushed.
-    pub(crate) fn rests_for(&self) -> Duration {
-        self.last_flush.map_or(REST_AFTER, |last| last.elapsed())
-    }
-
-    fn of(&mut self, job: Job) -> &mut Trouble {
-        match job {
-            Job::Flush => &mut self.flush,
-            Job::Compact | Job::Help => &mut self.compact,
+    /// Notes that a unit begins.
+    pub(crate) fn begin(&mut self, unit: &Unit) {
+        self.running += 1;
+        match unit {
+            Unit::Flush => {
+                (self.flush.begun, self.flushing) = (self.flush.begun + 1, self.flushing + 1)
+            }
+            Unit::Merge => {
+                (self.compact.begun, self.merging) = (self.compact.begun + 1, self.merging + 1)
+            }
+            _ => {}
         }
     }
 }
@@ -198,11 +209,10 @@ impl Job {
         }
     }
 
-    /// One step of background work.
-    fn step(self, shared: &Arc<Shared>) -> Result<()> {
+    fn unit(self) -> Unit {
         match self {
-            Self::Flush => shared.flush_oldest(),
-            Self::Compact | Self::Help => shared.merge_once(),
+            Self::Flush => Unit::Flush,
+            Self::Compact | Self::Help => Unit::Merge,
         }
     }
 }
@@ -216,19 +226,9 @@ pub(crate) fn run(shared: &Arc<Shared>, job: Job) {
 }
 
 fn work(shared: &Arc<Shared>, job: Job) {
-    while let Some(kicks) = wait_until_due(shared, job) {
-        let outcome = job.step(shared);
-        shared.work.lock().running -= 1;
-        if matches!(outcome, Err(Error::Closing)) {
-            continue;
-        }
-        if let Err(error) = &outcome {
-            tracing::warn!(%error, ?job, "background work failed, and will be tried again");
-        }
-        let mut work = shared.work.lock();
-        work.of(job).note(outcome);
-        shared.changed.notify_all();
-        if let Some(pause) = work.of(job).pause() {
+    while let Some((unit, kicks)) = wait_until_due(shared, job) {
+        if let Some(pause) = shared.perform(unit) {
+            let mut work = shared.work.lock();
             let paused = |work: &mut Work| work.kicks == kicks && !work.stop;
             shared.changed.wait_while_for(&mut work, paused, pause);
         }
@@ -237,42 +237,32 @@ fn work(shared: &Arc<Shared>, job: Job) {
 
 /// Waits for something to do, and begins it: returns how many kicks there had been.
 /// `None` when it is time to end.
-fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
+fn wait_until_due(shared: &Shared, job: Job) -> Option<(Unit, u64)> {
     let mut work = shared.work.lock();
+    let begin = |mut work: MutexGuard<'_, Work>, unit: Unit| {
+        work.begin(&unit);
+        Some((unit, work.kicks))
+    };
     loop {
         if work.stop {
             return None;
         }
-        let rests_for = work.rests_for();
+        let rests_for = work.rest.lasts();
         // Views are replaced before their change is told under this lock, so a
         // change cannot slip between this look and the wait.
         if work.released && !shared.is_refused() && job.is_due(shared, &work) {
-            work.of(job).begun += 1;
-            work.running += 1;
-            return Some(work.kicks);
+            return begin(work, job.unit());
         }
         if job == Job::Help
             && let Some(deleted) = work.deleted.take()
         {
-            work.running += 1;
-            drop(work);
-            shared.look_over(deleted);
-            work = shared.work.lock();
-            work.running -= 1;
-            shared.changed.notify_all();
-            continue;
+            return begin(work, Unit::LookOver(deleted));
         }
         let idle = job == Job::Compact && work.released && !shared.is_refused();
         #[cfg(feature = "durability")]
         if idle && work.slots_wait && rests_for >= REST_AFTER {
             work.slots_wait = false;
-            work.running += 1;
-            drop(work);
-            shared.trim_slots();
-            work = shared.work.lock();
-            work.running -= 1;
-            shared.changed.notify_all();
-            continue;
+            return begin(work, Unit::Trim);
         }
         match idle.then(|| shared.to_verify(&mut work)).flatten() {
             Some(table) => {
@@ -280,18 +270,13 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
                 let hurries = |work: &mut Work| paused(work) && work.awaited == 0;
                 shared.changed.wait_while_for(&mut work, hurries, verify::PAUSE);
                 if paused(&mut work) {
-                    work.running += 1;
-                    drop(work);
-                    shared.verify_some(&table);
-                    work = shared.work.lock();
-                    work.running -= 1;
-                    shared.changed.notify_all();
+                    return begin(work, Unit::Verify(table));
                 }
             }
             // More is due once the store has come to rest; if that is now, it was not when
             // it was looked at.
             None if idle && rests_for < REST_AFTER => {
-                let left = REST_AFTER.saturating_sub(work.rests_for());
+                let left = REST_AFTER.saturating_sub(work.rest.lasts());
                 let waits = |work: &mut Work| !work.stop && !job.is_due(shared, work);
                 shared.changed.wait_while_for(&mut work, waits, left);
             }
@@ -306,12 +291,15 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<u64> {
 #[derive(Debug)]
 pub(crate) struct Way {
     rows: u32,
+    rows_between_looks: u32,
     works_since: Instant,
 }
 
 impl Way {
-    pub(crate) fn new() -> Self {
-        Self { rows: 0, works_since: Instant::now() }
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let rows_between_looks =
+            if shared.is_stepped() { STEPPED_ROWS_BETWEEN_LOOKS } else { ROWS_BETWEEN_LOOKS };
+        Self { rows: 0, rows_between_looks, works_since: Instant::now() }
     }
 
     /// To be called before each row.
@@ -321,7 +309,11 @@ impl Way {
             return Err(Error::Closing);
         }
         self.rows = self.rows.wrapping_add(1);
-        match self.rows.is_multiple_of(ROWS_BETWEEN_LOOKS) && shared.throttle.flushes_wait() {
+        if self.rows & (self.rows_between_looks - 1) != 0 {
+            return Ok(());
+        }
+        shared.interlude();
+        match shared.throttle.flushes_wait() && !shared.is_stepped() {
             true => self.wait(shared),
             false => Ok(()),
         }
@@ -347,7 +339,7 @@ impl Shared {
         let mut work = self.work.lock();
         work.released = true;
         // What was just opened is not at rest yet.
-        work.last_flush = Some(Instant::now());
+        work.rest.ends();
         drop(work);
         self.notify();
     }
@@ -367,7 +359,7 @@ impl Shared {
             if let Some(error) = work.failed_flush(begun) {
                 return Err(Error::Background(Arc::clone(error)));
             }
-            self.changed.wait(&mut work);
+            work = self.wait_for_change(work)?;
         }
     }
 
@@ -399,7 +391,7 @@ impl Shared {
             {
                 return Ok(());
             }
-            self.changed.wait(&mut work);
+            work = self.wait_for_change(work)?;
         }
     }
 

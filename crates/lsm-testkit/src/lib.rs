@@ -6,6 +6,7 @@
 //! other to both, compares every answer, and opens the store anew in between. The
 //! [`SimDisk`] stands behind the same traits as the real one; it loses what was not
 //! synced, and fails where it is told to.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
 mod disk;
@@ -17,7 +18,9 @@ mod settings;
 pub mod sim;
 mod store;
 
-pub use disk::{Crash, Fault, SimDisk};
+pub use disk::{
+    Call, CallKind, Crash, CrashImage, Crashes, Damage, Fault, Profile, Reached, Rule, SimDisk,
+};
 pub use driver::{Mismatch, Report, Rules, drive, in_range, replay};
 pub use history::{Change, Generator, Key, NEVER, Op, Shape, Turn, Value};
 pub use oracle::{Model, Past, Step, apply};

@@ -33,6 +33,14 @@ pub trait Fs: Debug + Send + Sync {
     ///
     /// When the operating system starts no more.
     fn spawn(&self, name: &'static str, task: Task) -> Result<Box<dyn Thread>>;
+
+    /// What happens next, where that is for a simulation to say. `None`, as on every real
+    /// system: work in the background is done by threads, and pauses by the clock. With
+    /// a number, each time another, there are neither: whoever would wait for a thread
+    /// does some of its work, and the number says what.
+    fn choice(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A thread that was started.

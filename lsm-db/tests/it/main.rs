@@ -26,6 +26,7 @@ mod ranges;
 mod reads;
 mod snapshots;
 mod soak;
+mod stepped;
 mod surface;
 mod values;
 mod writers;
