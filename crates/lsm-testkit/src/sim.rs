@@ -52,7 +52,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { ops: 15_000, images: 1_100, damaged: 120, failing: 10, part: None }
+        Self { ops: 15_000, images: 1_200, damaged: 120, failing: 10, part: None }
     }
 }
 
@@ -240,7 +240,7 @@ fn short_history(rng: &mut Rng, ops: u64) -> Vec<Op> {
 
 /// A disk with these files in the store's directory, and nothing else.
 fn disk_with(files: &Files) -> SimDisk {
-    let disk = SimDisk::new(0);
+    let disk = SimDisk::new(0).stepped(0);
     for (name, bytes) in files {
         if let Some(name) = Name::new(name) {
             disk.put_file(Path::new(DIR), &name, bytes);

@@ -41,7 +41,7 @@ fn damage_all(
     rng: &mut Rng,
     tally: &mut Tally,
 ) -> Result<(), Wrong> {
-    let disk = SimDisk::new(rng.next_u64());
+    let disk = SimDisk::new(rng.next_u64()).stepped(rng.next_u64());
     let opened = LsmStore::open_sim(&disk, DIR, settings);
     let mut store = opened.map_err(|error| Wrong::new(error, &disk))?;
     let outcome = replay(&mut store, &mut Model::new(), history, Rules::EveryCrash);

@@ -47,7 +47,7 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
 
 /// How many calls a history makes when none fails.
 fn calls(seed: u64, settings: &Settings, history: &[Op]) -> u64 {
-    let disk = SimDisk::new(seed);
+    let disk = SimDisk::new(seed).stepped(seed);
     disk.set_fault(Some(NO_CALL));
     let mut store = LsmStore::closed(&disk, DIR, settings);
     if store.reopen().is_ok() {
@@ -64,7 +64,7 @@ fn fail(
     rng: &mut Rng,
     tally: &mut Tally,
 ) -> Result<(), Wrong> {
-    let disk = SimDisk::new(seed);
+    let disk = SimDisk::new(seed).stepped(seed);
     disk.set_fault(Some(fault));
     let mut store = LsmStore::closed(&disk, DIR, settings);
     let mut history = history.to_vec();

@@ -1,13 +1,19 @@
 //! A short history, crashed at every event in every way; and longer ones, crashed in every
 //! way at some of their events.
 
+use std::collections::BTreeSet;
+
 use super::recovered::{self, Allowed, Left};
 use super::{Case, DIR, Failure, Part, Plan, Tally, Wrong, rng_of, short_history};
 use crate::oracle::Model;
-use crate::{Crash, LsmStore, Op, Rng, Rules, Settings, SimDisk, replay};
+use crate::{Crash, LsmStore, Op, Profile, Rng, Rules, Settings, SimDisk, replay};
 
-/// Crashes of this many kinds are tried at each event.
-const KINDS: u64 = 7;
+/// About so many different images are tried at each event.
+const PER_EVENT: u64 = 7;
+/// Of each kind of which there are many, so many at each event.
+const OF_A_KIND: usize = 2;
+/// What threads are crashed by.
+const KINDS: usize = 7;
 /// About so many events belong to an operation of a short history.
 const EVENTS_PER_OP: u64 = 10;
 /// One history in so many is crashed at every event.
@@ -17,7 +23,7 @@ const LONG_OPS: u64 = 100;
 pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<Failure>> {
     let part = Part::Images;
     let mut rng = rng_of(seed, part);
-    let events = plan.images / KINDS;
+    let events = plan.images / PER_EVENT;
     let everywhere = seed.is_multiple_of(EVERY_ONE_IN);
     let ops = if everywhere { events / EVENTS_PER_OP } else { LONG_OPS };
     let history = short_history(&mut rng, ops.clamp(1, LONG_OPS));
@@ -28,7 +34,8 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
     })
 }
 
-/// Crashes at so many events, or at every one.
+/// Crashes at so many events, or at every one. The store works without threads, so that a seed
+/// repeats its run.
 fn crash(
     seed: u64,
     settings: &Settings,
@@ -36,7 +43,7 @@ fn crash(
     events: Option<u64>,
     tally: &mut Tally,
 ) -> Result<(), Wrong> {
-    let disk = SimDisk::new(seed);
+    let disk = SimDisk::new(seed).stepped(seed);
     let opened = LsmStore::open_sim(&disk, DIR, settings);
     let mut store = opened.map_err(|error| Wrong::new(error, &disk))?;
     let outcome = replay(&mut store, &mut Model::new(), history, Rules::EveryCrash);
@@ -45,26 +52,28 @@ fn crash(
     let mut rng = Rng::new(seed);
     let all = disk.events() as u64 + 1;
     let tried = events.map_or(all, |events| events.min(all));
-    for event in 0..tried {
-        // Every event, or one of each stretch of the same length.
-        let stretch = all * event / tried..all * (event + 1) / tried;
-        let event = (stretch.start + rng.below(stretch.end - stretch.start)) as usize;
-        for how in kinds(&mut rng) {
-            let image = disk.crash(event, how);
-            let allowed = [Allowed::new(b"", &past, event, how)];
-            // The image changes when it is opened: it is built once more for who looks at it.
-            recovered::check(&image, Left::by(how), &allowed, &mut rng, tally).map_err(|what| {
-                let what = format!("crashed behind event {event} by {how:?}: {what}");
-                Wrong::new(what, &disk.crash(event, how))
-            })?;
-            tally.image(how);
-        }
+    // Every event, or one of each stretch of the same length.
+    let in_stretch = |stretch: u64, rng: &mut Rng| {
+        let (start, end) = (all * stretch / tried, all * (stretch + 1) / tried);
+        (start + rng.below(end - start)) as usize
+    };
+    let chosen: BTreeSet<_> = (0..tried).map(|stretch| in_stretch(stretch, &mut rng)).collect();
+    let profiles = [Profile::Posix, Profile::Linux, Profile::Ordered];
+    let profile = profiles.into_iter().nth((seed % 3) as usize).unwrap_or_default();
+    let images = disk.crashes(profile).seed(seed).random(OF_A_KIND).singles(OF_A_KIND);
+    for image in images.torn(OF_A_KIND).filter(|image| chosen.contains(&image.event())) {
+        let how = image.crash();
+        let allowed = [Allowed::new(b"", &past, image.event(), how)];
+        // A disk changes when a store on it is opened: it is made once more for who looks at it.
+        recovered::check(&image.disk(), Left::by(how), &allowed, &mut rng, tally)
+            .map_err(|what| Wrong::new(format!("crashed at {image}: {what}"), &image.disk()))?;
+        tally.image(how);
     }
     Ok(())
 }
 
-/// Every kind of crash.
-pub(super) fn kinds(rng: &mut Rng) -> [Crash; KINDS as usize] {
+/// Crashes for threads, which no ledger follows event by event.
+pub(super) fn kinds(rng: &mut Rng) -> [Crash; KINDS] {
     [
         Crash::Kill,
         Crash::LoseAll,

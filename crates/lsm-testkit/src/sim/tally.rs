@@ -68,6 +68,11 @@ const fn kind_of(how: Crash) -> &'static str {
         Crash::NamesOnly => "crash images: names only",
         Crash::BytesOnly => "crash images: bytes only",
         Crash::LengthsOnly => "crash images: lengths only",
+        Crash::Junk(_) => "crash images: lengths with junk",
+        Crash::FirstNames(_) => "crash images: first names only",
+        Crash::AllBut(_) => "crash images: all but one change",
+        Crash::Only(_) => "crash images: one change only",
+        Crash::Torn(_) => "crash images: last write torn",
         Crash::Random(_) => "crash images: at random",
     }
 }
