@@ -97,7 +97,10 @@ fn suites(root: &Path, is_short: bool) -> Result<Vec<Suite>> {
 fn short(suites: &[Suite], bugs: &[Bug]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (bug, test) in FOUND_BY.iter().filter(|(bug, _)| bugs.contains(bug)) {
-        let Some(suite) = suites.iter().find(|suite| suite.is_of_store()) else { continue };
+        let Some(suite) = suites.iter().find(|suite| suite.is_of_store()) else {
+            findings.push(broken(test, "no suite that it is in"));
+            continue;
+        };
         match suite.run(None, Some(test), LIMIT) {
             Outcome::Passed(1) => {}
             other => findings.push(broken(test, &format!("{other:?}"))),

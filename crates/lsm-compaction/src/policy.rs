@@ -131,7 +131,8 @@ pub enum Reason {
     Unfinished,
     /// Upper runs, with what their tombstones hide, are a quarter of the lower one.
     Lower,
-    /// There are as many neighbours of like size as the trigger says.
+    /// There are as many neighbours of like size as the trigger says, or, while somebody
+    /// writes, as the factor makes of it.
     Tier,
     /// At rest there would be too many runs.
     Settle,

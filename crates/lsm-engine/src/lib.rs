@@ -14,7 +14,8 @@
 //!
 //! # Locks, in the order in which they may be taken
 //!
-//! 1. `syncing`: one explicit sync at a time (feature `durability`).
+//! 1. `syncing`: one explicit sync at a time (feature `durability`). On a stepped disk a leader
+//!    that waits may do a sync itself: nobody takes leadership under it.
 //! 2. Leadership of the write group.
 //! 3. `writer`: one group at a time; also rotation.
 //! 4. `making`: the next log's number, until the manifest names it (`durability`).

@@ -89,7 +89,8 @@ impl Rest {
     }
 }
 
-/// What a store has in place of threads.
+/// What a store has in place of threads. Its lock is taken for a few instructions, under which
+/// nothing else is locked.
 #[derive(Debug)]
 pub(crate) struct Stepped(Mutex<Bin>);
 

@@ -122,6 +122,11 @@ struct Driver<'a, S> {
     is_unsure: bool,
 }
 
+/// Whether an error says that a call failed, or that one before it did.
+pub(crate) fn is_of_system(what: &str) -> bool {
+    what.starts_with("cannot ") && !what.contains("internal error") && !what.contains("panicked")
+}
+
 impl<'a, S: Store> Driver<'a, S> {
     fn new(store: &'a mut S, model: &'a mut Model, rules: Rules) -> Self {
         Self {
@@ -142,10 +147,11 @@ impl<'a, S: Store> Driver<'a, S> {
         self.attempt(op)
     }
 
-    /// A failure of the operating system is no answer, where such are allowed.
+    /// A failure of the operating system is no answer, where such are allowed. One of the
+    /// store's own, which comes as the same kind of error, is.
     fn attempt(&mut self, op: &Op) -> Result<(), String> {
         match self.apply(op) {
-            Err(what) if self.allows_failures() && what.starts_with("cannot ") => {
+            Err(what) if self.allows_failures() && is_of_system(&what) => {
                 self.report.refused += 1;
                 Ok(())
             }

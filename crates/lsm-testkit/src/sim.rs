@@ -4,8 +4,10 @@
 //! parts did is counted in a [`Tally`]; the first thing that is wrong is a [`Failure`], with
 //! the history made as small as it gets and the files of the store as they were found.
 //!
-//! Threads of the store run as the machine lets them, so that a failure may need several
-//! runs of its seed to show again; histories and answers depend on the seed alone.
+//! Images, damage and failing calls are tried without threads, as is every other history: the
+//! seed repeats them. In the others threads of the store run as the machine lets them, so that a
+//! failure may need several runs of its seed to show again; histories and answers depend on the
+//! seed alone.
 
 mod damage;
 mod failing;

@@ -55,8 +55,9 @@ fn number(name: &Name) -> Option<u64> {
     digits.parse().ok().filter(|number| plain && (1..=MAX_SEQ).contains(number))
 }
 
-/// Opens the directory, shows `visit` what its logs hold, and readies a slot. Up to
-/// the last step nothing of what is there is changed.
+/// Opens the directory, shows `visit` what its logs hold, and readies a slot. Until all
+/// of it was read nothing of what is there is changed; then the last slot is written anew,
+/// which takes as much room again until it is done.
 pub(crate) fn open(
     fs: &dyn Fs,
     path: &std::path::Path,
@@ -192,6 +193,7 @@ impl Folder {
             _ => {}
         }
         let file = self.dir.create(&temporary)?;
+        // What a failure leaves under the temporary name the next attempt removes.
         write_all_at(&*file, 0, bytes)?;
         file.sync()?;
         self.dir.rename(&temporary, &name)?;

@@ -102,7 +102,7 @@ fn damage(files: &mut Files, rng: &mut Rng) -> String {
 
 /// What a store of these files answers: `true` if it was refused or an answer was.
 fn is_refused(files: &Files, states: &[Rows], what: &str) -> bool {
-    let disk = SimDisk::new(1);
+    let disk = SimDisk::new(1).stepped(1);
     drop(disk.open_dir(Path::new(DIR), true).unwrap());
     for (name, bytes) in files {
         disk.put_file(Path::new(DIR), &Name::new(name).unwrap(), bytes);

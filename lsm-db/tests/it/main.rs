@@ -9,6 +9,8 @@ mod behaviour;
 mod clock;
 mod compaction;
 mod crash;
+// Every byte of every kind of file; the simulation damages stores of the other feature sets.
+#[cfg(all(feature = "durability", feature = "bloom"))]
 mod damaged;
 mod faults;
 #[cfg(unix)]

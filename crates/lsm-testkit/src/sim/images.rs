@@ -59,7 +59,7 @@ fn crash(
     };
     let chosen: BTreeSet<_> = (0..tried).map(|stretch| in_stretch(stretch, &mut rng)).collect();
     let profiles = [Profile::Posix, Profile::Linux, Profile::Ordered];
-    let profile = profiles.into_iter().nth((seed % 3) as usize).unwrap_or_default();
+    let profile = profiles.into_iter().nth(rng.below(3) as usize).unwrap_or_default();
     let images = disk.crashes(profile).seed(seed).random(OF_A_KIND).singles(OF_A_KIND);
     for image in images.torn(OF_A_KIND).filter(|image| chosen.contains(&image.event())) {
         let how = image.crash();
@@ -68,6 +68,7 @@ fn crash(
         recovered::check(&image.disk(), Left::by(how), &allowed, &mut rng, tally)
             .map_err(|what| Wrong::new(format!("crashed at {image}: {what}"), &image.disk()))?;
         tally.image(how);
+        tally.add("different crash images", u64::from(image.is_new()));
     }
     Ok(())
 }

@@ -97,6 +97,15 @@ fn check_again(
     let opened = image.events();
     let found = contents(&store, rng)?;
     allowed.iter().try_for_each(|allowed| allowed.check(&found))?;
+    for key in allowed.iter().flat_map(|allowed| allowed.past.keys()) {
+        let got = store.get(&key)?;
+        if got.as_ref() != found.get(&key) {
+            let scanned = found.get(&key);
+            return Err(format!(
+                "expected of {key:?} what a scan gives, {scanned:?}, found {got:?}"
+            ));
+        }
+    }
     if depth < MOST_AGAIN && rng.one_in(AGAIN_ONE_IN) {
         tally.add("recoveries crashed again", 1);
         let at = begun + rng.below((image.events() - begun) as u64 + 1) as usize;
