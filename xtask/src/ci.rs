@@ -57,7 +57,6 @@ pub const STEPS: &[Step] = &[
         "tests, durability",
         &["test", "-p", "lsm-db", "-p", "lsm-engine", "--features", "durability"],
     ),
-    check("tests, bloom", &["test", "-p", "lsm-db", "-p", "lsm-engine", "--features", "bloom"]),
     check(
         "tests, codec without features",
         &["test", "-p", "lsm-sstable", "-p", "lsm-bloom", "--no-default-features"],
