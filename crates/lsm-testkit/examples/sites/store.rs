@@ -47,6 +47,9 @@ pub(crate) enum Before {
     LostPower,
     /// A manifest with a torn tail, and files that nothing names.
     Torn,
+    /// A manifest that has one slot, as if it had just been written as a whole: it is written
+    /// anew.
+    OneSlot,
 }
 
 pub(crate) struct StoreScript {
@@ -123,6 +126,12 @@ pub(crate) static STORES: &[StoreScript] = &[
         before: Before::Torn,
         config: small,
         steps: &[Read, Write(6), Flush, Reopen, Read, Write(1)],
+    },
+    StoreScript {
+        name: "manifest that nothing vouches for",
+        before: Before::OneSlot,
+        config: small,
+        steps: &[Read, Write(6), Flush, Reopen, Read],
     },
     StoreScript {
         name: "synced now and then",
@@ -413,6 +422,14 @@ impl Script for StoreScript {
                 let name = Name::new(name).ok_or("a name")?;
                 disk.put_file(dir, &name, bytes);
             }
+        }
+        if matches!(self.before, Before::OneSlot) {
+            let mut manifest = disk.contents(Path::new(DIR)).remove("MANIFEST").unwrap_or_default();
+            let generation = |at: usize| manifest.get(at + 32..at + 40).map(<[u8]>::to_vec);
+            // Numbers below 256, of which the first byte is the lowest.
+            let older = if generation(0) < generation(4096) { 0 } else { 4096 };
+            manifest.iter_mut().skip(older).take(512).for_each(|byte| *byte = 0);
+            disk.put_file(Path::new(DIR), &Name::new("MANIFEST").ok_or("a name")?, &manifest);
         }
         let ledger = Ledger::new(disk.events(), model);
         Ok((disk, ledger))
