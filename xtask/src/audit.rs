@@ -1,7 +1,7 @@
 //! What the project rests on: its dependencies, their licences, and its unsafe code.
 //!
 //! 1. `packages` - every package that cargo resolves for this machine: its licence is allowed, by
-//!    [`licence`]; what a crate of ours names has its reason in docs/ARCHITECTURE.md, and every
+//!    `licence`; what a crate of ours names has its reason in docs/ARCHITECTURE.md, and every
 //!    reason there a crate that it speaks of; nothing is linked into the library in two versions;
 //! 2. `unsafe` - every use, with its argument; one without is a finding;
 //! 3. advisories - by cargo-audit and its database, where both are installed; it is said if not.

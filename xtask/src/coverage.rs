@@ -3,7 +3,7 @@
 //! It is measured by cargo-llvm-cov with the LLVM tools that `LLVM_COV` and `LLVM_PROFDATA` name, or
 //! that are found in the path under the version of the compiler's LLVM. Files of tests
 //! and tools do not count: only files below `src` of the crates that are linked into a program do,
-//! with the modules of tests that stand in them. A crate below [`LEAST`] percent is a finding.
+//! with the modules of tests that stand in them. A crate below `LEAST` percent is a finding.
 #![expect(clippy::print_stdout, reason = "the run tells a terminal or a log how far it has come")]
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! A program that writes to a store and says what was acknowledged, while somebody makes its life
 //! hard; and what must hold of the store that it leaves.
 //!
-//! Batch `n` puts a mark `m<n>` and a row `p<n>`, replaces [`HOT`] keys by its number, and deletes
+//! Batch `n` puts a mark `m<n>` and a row `p<n>`, replaces `HOT` keys by its number, and deletes
 //! the row of batch `n - KEPT`. Of what is found afterwards, with any batch of those that failed or
 //! had no answer there or not:
 //!
