@@ -54,10 +54,6 @@ pub const STEPS: &[Step] = &[
     check("tests", &["test", "--workspace", "--all-features"]),
     check("tests, default features", &["test", "-p", "lsm-db", "-p", "lsm-engine"]),
     check(
-        "tests, durability",
-        &["test", "-p", "lsm-db", "-p", "lsm-engine", "--features", "durability"],
-    ),
-    check(
         "tests, codec without features",
         &["test", "-p", "lsm-sstable", "-p", "lsm-bloom", "--no-default-features"],
     ),
@@ -97,7 +93,7 @@ pub const STEPS: &[Step] = &[
             "--seeds",
             "12",
             "--features-set",
-            "none",
+            "durability",
             "--features-set",
             "durability,bloom,lz4",
         ],
@@ -116,7 +112,6 @@ pub const STEPS: &[Step] = &[
             "replay",
         ],
     ),
-    check("fuzz targets", &["xtask", "fuzz", "--seconds", "20"]),
     check("faults in real system calls", &["xtask", "strace"]),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
