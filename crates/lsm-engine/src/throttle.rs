@@ -14,8 +14,7 @@
 //!   many full ones, or a tier of six times as many runs as the trigger. For the bytes of
 //!   the upper runs they are never stopped.
 //! * At a limit a byte takes up four times what the background was last measured to take
-//!   for it, half way between that and half of the limit twice as much; where merges are
-//!   behind, four times that, since each byte is merged some four times.
+//!   for it, half way between that and half of the limit twice as much.
 //! * What a sleep took longer than it should counts for what follows.
 
 use std::fmt;
@@ -37,8 +36,6 @@ const LONGEST_SLEEP_NS: u64 = 1_000_000;
 const MOST_AHEAD_NS: u64 = 20_000_000;
 /// The pace before anything was measured: 200 MB/s.
 const FIRST_PACE_NS_PER_KIB: u64 = 5_000;
-/// So often a byte is merged until it is in the lower run: a pace is measured for once.
-const MERGES_PER_BYTE: u64 = 4;
 /// What a memtable takes however small its capacity is.
 const LEAST_MEMTABLE_BYTES: usize = 256 << 10;
 /// Where fewer bytes were flushed or merged, a pace is measured as if it were so many.
@@ -120,7 +117,7 @@ impl Throttle {
         let debt = options.policy().debt(&view.tables.version);
         self.tier_runs.store(debt.tier_runs, Relaxed);
         let pace = self.merge_ns_per_kib.load(Relaxed);
-        let runs = toll(debt.tier_runs, options.most_runs(), pace).saturating_mul(MERGES_PER_BYTE);
+        let runs = toll(debt.tier_runs, options.most_runs(), pace);
         self.merge_toll.store(runs.max(upper_toll(&debt, options, pace)), Relaxed);
         let frozen = view.frozen.iter().map(|buffer| buffer.memtable.memory_bytes()).sum::<usize>();
         self.frozen_bytes.store(frozen as u64, Relaxed);
@@ -221,7 +218,7 @@ fn upper_toll(debt: &Debt, options: &Options, pace: u64) -> u64 {
     let free = memtable.saturating_mul(options.most_runs() as u64 / 2);
     let room = free.max(debt.lower_bytes / 2).max(1);
     let above = u128::from(debt.upper_bytes.saturating_sub(free).min(room));
-    let toll = u128::from(pace) * 4 * u128::from(MERGES_PER_BYTE) * above / u128::from(room);
+    let toll = u128::from(pace) * 4 * above / u128::from(room);
     u64::try_from(toll).unwrap_or(u64::MAX)
 }
 
@@ -261,9 +258,9 @@ mod tests {
             upper_toll(&debt, &options, 1_000)
         };
         let tolls = [0, 12, 15, 24, 99].map(|upper| toll(upper, 4));
-        assert_eq!(tolls, [0, 0, 4_000, 16_000, 16_000]);
+        assert_eq!(tolls, [0, 0, 1_000, 4_000, 4_000]);
         let tolls = [12, 62, 112, 999].map(|upper| toll(upper, 200));
-        assert_eq!(tolls, [0, 8_000, 16_000, 16_000]);
+        assert_eq!(tolls, [0, 2_000, 4_000, 4_000]);
         let off = Options { compaction_trigger: usize::MAX, ..options.clone() };
         let debt = Debt { tier_runs: 0, upper_bytes: u64::MAX / 4, lower_bytes: 0 };
         assert_eq!(upper_toll(&debt, &off, u64::MAX), 0, "nothing is merged");
