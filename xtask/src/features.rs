@@ -7,9 +7,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::sim::SETS;
 use crate::{Finding, Result};
-
-const SETS: [&str; 5] = ["", "durability", "bloom", "lz4", "durability,bloom"];
 
 /// Runs all visits; each build is made once.
 #[must_use]
@@ -32,7 +31,7 @@ fn unclean(root: &Path) -> Result<()> {
     // It aborts, so that it cannot succeed.
     let _ = visit(root, "durability", &["abort", &dir.text()]);
     visit(root, "", &["refused", &dir.text()])?;
-    visit(root, "bloom", &["refused", &dir.text()])?;
+    visit(root, "bloom,lz4", &["refused", &dir.text()])?;
     visit(root, "durability", &["visit", &dir.text(), "1"])?;
     visit(root, "", &["visit", &dir.text(), "2"])
 }
@@ -40,7 +39,7 @@ fn unclean(root: &Path) -> Result<()> {
 fn visit(root: &Path, features: &str, args: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(["run", "--quiet", "-p", "lsm-testkit"]);
+    command.current_dir(root).args(["run", "--quiet", "--release", "-p", "lsm-testkit"]);
     command.args(["--example", "cross_open", "--features", features, "--"]).args(args);
     let found = match command.output() {
         Ok(output) if output.status.success() => return Ok(()),

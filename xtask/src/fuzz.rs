@@ -7,8 +7,9 @@
 //! input and the command that runs it again.
 //!
 //! Without a sanitizer the stable toolchain will do: the counters are passes of LLVM, and the flags
-//! are those that cargo-fuzz gives. Sanitizers need a nightly one. The fuzzer itself is C++: where
-//! there is no compiler for it, or no nightly toolchain, that is said, and nothing is run.
+//! are those that cargo-fuzz gives. Sanitizers need a nightly one; where there is none, that is said,
+//! and nothing is run. The fuzzer itself is C++: without a compiler for it the seeds and a fixed set
+//! of mutations are replayed instead, and that is said, too.
 #![expect(clippy::print_stdout, reason = "the run tells a terminal or a log how far it has come")]
 
 use std::env;
@@ -79,11 +80,15 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Finding>> {
         return Ok(Vec::new());
     }
     if arguments.seeds {
-        return Ok(write_seeds(root).err().into_iter().collect());
+        return Ok(run_program(root, &SEEDS).err().into_iter().collect());
     }
-    if let Some(why) = hindrance(arguments.sanitizer) {
-        println!("skipped: {why}");
+    if arguments.sanitizer == Sanitizer::Address && !has_nightly() {
+        println!("skipped: no nightly toolchain, which a sanitizer needs");
         return Ok(Vec::new());
+    }
+    if let Some(compiler) = absent_compiler() {
+        println!("no C++ compiler `{compiler}`, which the fuzzer needs: replaying instead");
+        return Ok(run_program(root, &REPLAY).err().into_iter().collect());
     }
     let programs = build(root, &targets, arguments.sanitizer)?;
     let at_a_time = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_A_TIME);
@@ -103,15 +108,11 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Finding>> {
     Ok(findings.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Why nothing can be run on this machine.
-fn hindrance(sanitizer: Sanitizer) -> Option<String> {
+/// The C++ compiler that would be used, if it is not there.
+fn absent_compiler() -> Option<String> {
     let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    let compiles = Command::new(&compiler).arg("--version").output();
-    if !compiles.is_ok_and(|output| output.status.success()) {
-        return Some(format!("no C++ compiler `{compiler}`, which the fuzzer needs"));
-    }
-    let lacks = sanitizer == Sanitizer::Address && !has_nightly();
-    lacks.then(|| "no nightly toolchain, which a sanitizer needs".to_owned())
+    let told = Command::new(&compiler).arg("--version").output();
+    (!told.is_ok_and(|output| output.status.success())).then_some(compiler)
 }
 
 /// Builds the targets, and no other program; tells the folder that they are in.
@@ -176,16 +177,28 @@ fn chosen(root: &Path, asked: &[String]) -> Result<Vec<String>> {
     }
 }
 
+/// A program of `fuzz/` that does without the fuzzer.
+struct Program {
+    name: &'static str,
+    /// What it is to do.
+    wanted: &'static str,
+}
+
+/// Runs seeds and a fixed set of mutations of them.
+const REPLAY: Program = Program { name: "replay", wanted: "seeds and mutations without a finding" };
 /// Writes the seed corpus anew.
-fn write_seeds(root: &Path) -> Result<()> {
-    let args = "run --release --manifest-path fuzz/Cargo.toml --no-default-features --bin seeds";
-    let status = cargo().current_dir(root).args(args.split(' ')).status();
+const SEEDS: Program = Program { name: "seeds", wanted: "the seeds to be written" };
+
+fn run_program(root: &Path, program: &Program) -> Result<()> {
+    let args = "run --release --manifest-path fuzz/Cargo.toml --no-default-features --bin";
+    let status = cargo().current_dir(root).args(args.split(' ')).arg(program.name).status();
     if status.as_ref().is_ok_and(|status| status.success()) {
         return Ok(());
     }
     let found = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-    let remedy = format!("run `cargo {args}` and put right what it says");
-    Err(Finding::new("fuzz/src/seeds.rs", 0, "the seeds to be written", found, remedy))
+    let remedy = format!("run `cargo {args} {}` and put right what it says", program.name);
+    let file = format!("fuzz/src/bin/{}.rs", program.name);
+    Err(Finding::new(file, 0, program.wanted, found, remedy))
 }
 
 /// The cargo that runs us, or the one in the path.

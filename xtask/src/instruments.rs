@@ -46,7 +46,6 @@ pub const LOOM: Instrument = Instrument {
         program: "cargo",
         args: &[
             "test",
-            "--release",
             "--target-dir",
             "target/loom",
             "-p",
@@ -71,7 +70,6 @@ pub const SHUTTLE: Instrument = Instrument {
         program: "cargo",
         args: &[
             "test",
-            "--release",
             "--target-dir",
             "target/shuttle",
             "-p",

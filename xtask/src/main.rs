@@ -60,7 +60,7 @@ enum Task {
     /// The program that writes to a store while somebody makes its life hard.
     #[command(hide = true)]
     Victim(victim::Arguments),
-    /// Fuzz the readers of all formats; skipped without a C++ compiler.
+    /// Fuzz the readers of all formats; without a C++ compiler, replay seeds and mutations.
     Fuzz(fuzz::Arguments),
     /// Try the store by seeds on the simulated disk: histories, crashes, damage, failing
     /// calls, with all feature sets.

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use crate::{Finding, Result};
 
 /// The features of each build: what is logged, and what tables are like, by turns.
-const SETS: [&str; 4] = ["", "durability", "bloom,lz4", "durability,bloom,lz4"];
+pub(crate) const SETS: [&str; 4] = ["", "durability", "bloom,lz4", "durability,bloom,lz4"];
 /// Seeds of each set in a run of usual length.
 const SEEDS: u64 = 42;
 /// What a run of usual length comes to at least, all sets together.
