@@ -65,7 +65,6 @@ const FAULTS: &[(&[&str], &[&str])] = &[
         &["error=EIO:when=#", "error=ENOSPC:when=#+", "signal=KILL:when=#"],
     ),
     (&["unlinkat"], &["error=EIO:when=#", "error=EIO:when=#+", "signal=KILL:when=#"]),
-    (&["ftruncate"], &["error=EIO:when=#", "error=ENOSPC:when=#+", "signal=KILL:when=#"]),
     (&["mmap"], &["error=ENOMEM:when=#"]),
     (&["statx", "fstat"], &["error=EIO:when=#"]),
     (&["flock"], &["error=EIO:when=#", "error=EINTR:when=#"]),
