@@ -22,6 +22,7 @@ mod tests;
 mod threads;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,7 +33,7 @@ use lsm_vfs::Name;
 pub use self::crash::{Crash, Profile};
 pub use self::crashes::{CrashImage, Crashes};
 pub use self::event::Reached;
-pub use self::fault::{Call, CallKind, Damage, Fault, Rule};
+pub use self::fault::{Call, CallKind, Damage, EAGAIN, EIO, ENOSPC, Fault, Rule};
 
 use self::event::{Digest, Event};
 use self::state::State;
@@ -98,6 +99,21 @@ impl SimDisk {
         let state = lock(&self.state);
         let event = state.events.get(at.checked_sub(state.base.events)?)?;
         Some(event.describe(|inode| state.name_of(inode)))
+    }
+
+    /// The bytes that were written between two moments: to which file, from where on.
+    pub(crate) fn writes(&self, events: Range<usize>) -> Vec<(String, usize, Arc<[u8]>)> {
+        let state = lock(&self.state);
+        let from_base = |at: usize| at.saturating_sub(state.base.events);
+        let count = from_base(events.end).saturating_sub(from_base(events.start));
+        let events = state.events.iter().skip(from_base(events.start)).take(count);
+        let write = |event: &Event| match event {
+            Event::Write(inode, at, bytes) => {
+                Some((state.name_of(*inode), *at as usize, Arc::clone(bytes)))
+            }
+            _ => None,
+        };
+        events.filter_map(write).collect()
     }
 
     /// A number for all that happened, event by event and byte by byte: the same for two

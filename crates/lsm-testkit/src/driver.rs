@@ -297,6 +297,9 @@ impl<'a, S: Store> Driver<'a, S> {
         if durable {
             self.note(begun, &[], true);
         }
+        if durable && !matches!(op, Op::Sync) {
+            self.past.flushed();
+        }
         let compacted = durable && matches!(op, Op::Compact(..));
         let Some(stats) = self.store.stats().filter(|_| compacted) else { return Ok(()) };
         // A merge of everything leaves each key once, and nothing of what was deleted.
@@ -339,6 +342,7 @@ impl<'a, S: Store> Driver<'a, S> {
         }
         if !self.allows_failures() {
             self.note(begun, &[], true);
+            self.past.flushed();
             return Ok(());
         }
         // What was closed without an error is there; else as after a kill.

@@ -9,6 +9,8 @@
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
+mod client;
+mod damage;
 mod disk;
 mod driver;
 mod history;
@@ -18,8 +20,10 @@ mod settings;
 pub mod sim;
 mod store;
 
+pub use damage::{Rot, rot, said};
 pub use disk::{
-    Call, CallKind, Crash, CrashImage, Crashes, Damage, Fault, Profile, Reached, Rule, SimDisk,
+    Call, CallKind, Crash, CrashImage, Crashes, Damage, EAGAIN, EIO, ENOSPC, Fault, Profile,
+    Reached, Rule, SimDisk,
 };
 pub use driver::{Mismatch, Report, Rules, drive, in_range, replay};
 pub use history::{Change, Generator, Key, NEVER, Op, Shape, Turn, Value};

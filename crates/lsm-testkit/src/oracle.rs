@@ -45,13 +45,15 @@ pub struct Past {
     steps: Vec<Step>,
     /// The first write that failed and was followed by no success: it may have happened.
     open_end: Option<Vec<Change>>,
+    /// So many steps are in tables: no damage to a log takes them.
+    in_tables: usize,
 }
 
 impl Past {
     /// A history that begins with these contents, all of them durable.
     #[must_use]
     pub const fn new(start: Model) -> Self {
-        Self { start, steps: Vec::new(), open_end: None }
+        Self { start, steps: Vec::new(), open_end: None, in_tables: 0 }
     }
 
     /// Adds a call that succeeded.
@@ -67,10 +69,15 @@ impl Past {
         self.open_end.get_or_insert_with(|| changes.to_vec());
     }
 
+    /// What failed did not happen, or is among the steps by now: it was looked for.
+    pub fn settle_open_end(&mut self) {
+        self.open_end = None;
+    }
+
     /// Forgets the steps, which led to these contents and are durable. What failed before may
     /// still have happened.
     pub fn forget(&mut self, start: Model) {
-        (self.start, self.steps) = (start, Vec::new());
+        (self.start, self.steps, self.in_tables) = (start, Vec::new(), 0);
     }
 
     /// The same history behind a close that succeeded: everything is durable.
@@ -81,10 +88,24 @@ impl Past {
         self
     }
 
-    /// How many steps there were before the last write.
+    /// All steps so far are in tables.
+    pub fn flushed(&mut self) {
+        self.in_tables = self.steps.len();
+    }
+
+    /// How many steps must be there at least when records of the log were damaged at rest,
+    /// those of the steps of which `is_hit` is true. A record that knows those before it to be
+    /// durable proves them lost, so that only the last ones look like a torn tail, each of them
+    /// hit. One that knows of none is cut with the rest behind the first that was hit.
     #[must_use]
-    pub fn before_last_write(&self) -> usize {
-        self.steps.iter().rposition(|step| !step.changes.is_empty()).unwrap_or(0)
+    pub fn spared(&self, is_hit: impl Fn(&Step) -> bool) -> usize {
+        let writes = self.steps.iter().enumerate().skip(self.in_tables);
+        let mut writes = writes.filter(|(_, step)| !step.changes.is_empty());
+        if writes.clone().all(|(_, step)| step.promise.power) {
+            let spared = writes.rfind(|(_, step)| !is_hit(step));
+            return spared.map_or(self.in_tables, |(at, _)| at + 1);
+        }
+        writes.find(|(_, step)| is_hit(step)).map_or(self.steps.len(), |(at, _)| at)
     }
 
     /// How many steps there are.
@@ -198,6 +219,38 @@ mod tests {
         assert_eq!(past.find(&state(&["a", "b", "c", "d"]), 3, 3), Some(3));
         assert_eq!(past.find(&state(&["a", "b", "d"]), 0, 2), None);
         assert_eq!(past.states(1, 2), [state(&["a"]), state(&["a", "b"])]);
-        assert_eq!((past.keys().len(), past.before_last_write()), (3, 2));
+        assert_eq!(past.keys().len(), 3);
+        past.settle_open_end();
+        assert_eq!(past.find(&state(&["a", "b", "c", "d"]), 3, 3), None, "known by now");
+    }
+
+    #[test]
+    fn damage_to_the_log_explains_the_loss_of_what_it_hit() {
+        let past = |power: bool| {
+            let mut past = Past::default();
+            let promise = Promise { kill: true, power };
+            past.push(step(0, "a", false, promise));
+            past.flushed();
+            ["b", "c", "d"].iter().for_each(|key| past.push(step(2, key, false, promise)));
+            past.push(step(4, "", true, promise));
+            past
+        };
+        let spared = |past: &Past, hit: &[&str]| {
+            past.spared(|step| step.changes.iter().any(|(key, _)| hit.contains(&text(key))))
+        };
+        let synced = past(true);
+        assert_eq!(spared(&synced, &[]), 4, "all writes, and nothing comes behind them");
+        assert_eq!(spared(&synced, &["d"]), 3, "the last one looks torn");
+        assert_eq!(spared(&synced, &["c", "d"]), 2, "so do the last two");
+        assert_eq!(spared(&synced, &["b", "c"]), 4, "the last one proves that it is damage");
+        assert_eq!(spared(&synced, &["a", "b", "c", "d"]), 1, "one is in a table");
+        let unsynced = past(false);
+        assert_eq!(spared(&unsynced, &[]), 5);
+        assert_eq!(spared(&unsynced, &["c"]), 2, "nothing proves anything");
+        assert_eq!(spared(&unsynced, &["a"]), 5);
+    }
+
+    fn text(key: &Key) -> &str {
+        std::str::from_utf8(key).unwrap()
     }
 }

@@ -4,10 +4,9 @@
 //! parts did is counted in a [`Tally`]; the first thing that is wrong is a [`Failure`], with
 //! the history made as small as it gets and the files of the store as they were found.
 //!
-//! Images, damage and failing calls are tried without threads, as is every other history: the
-//! seed repeats them. In the others threads of the store run as the machine lets them, so that a
-//! failure may need several runs of its seed to show again; histories and answers depend on the
-//! seed alone.
+//! All of it goes without threads, so that the seed repeats it, but for one part: there the clients
+//! and the store work on threads, which run as the machine lets them, and a failure may need
+//! several runs of its seed to show again; histories and answers depend on the seed alone.
 
 mod damage;
 mod failing;
@@ -28,7 +27,9 @@ use lsm_vfs::Name;
 
 pub use self::shrink::shrink;
 pub use self::tally::Tally;
-use crate::{Generator, Op, Rng, Settings, Shape, SimDisk};
+use crate::{
+    Generator, LsmStore, Model, Op, Past, Report, Rng, Rules, Settings, Shape, SimDisk, replay,
+};
 
 const DIR: &str = "/store";
 /// So long a failing history is made smaller.
@@ -67,7 +68,7 @@ pub enum Part {
     Crashes,
     /// A short history, crashed at every event in every way.
     Images,
-    /// The same for several threads that write at once.
+    /// Histories of several clients at once, on threads, and crashes of them.
     Threads,
     /// A store whose files are damaged while nobody has it open.
     Damage,
@@ -120,8 +121,8 @@ pub struct Failure {
     pub wrong: Wrong,
     /// How the store was opened.
     pub settings: Settings,
-    /// The operations that lead to it, as few as were found.
-    pub history: Vec<Op>,
+    /// The operations that lead to it, of each client, as few as were found.
+    pub histories: Vec<Vec<Op>>,
 }
 
 impl fmt::Display for Failure {
@@ -129,8 +130,16 @@ impl fmt::Display for Failure {
         let (seed, part, features) = (self.seed, self.part.name(), features());
         writeln!(f, "seed {seed}, part {part}, features {features:?}: {}", self.wrong.what)?;
         writeln!(f, "opened with {:?}", self.settings)?;
-        writeln!(f, "history of {} operations:", self.history.len())?;
-        self.history.iter().try_for_each(|op| writeln!(f, "  {op}"))
+        for (client, history) in self.histories.iter().enumerate() {
+            let of = if self.histories.len() > 1 {
+                format!(" of client {client}")
+            } else {
+                String::new()
+            };
+            writeln!(f, "history{of}, {} operations:", history.len())?;
+            history.iter().try_for_each(|op| writeln!(f, "  {op}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -157,38 +166,85 @@ pub fn run_seed(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<Fai
     Ok(())
 }
 
+/// What a history consists of.
+pub trait Item: Clone {
+    /// Smaller ones of the same kind, the smallest first.
+    fn smaller(&self) -> Vec<Self>;
+
+    /// The operations of a history, of each client.
+    fn by_client(history: Vec<Self>) -> Vec<Vec<Op>>;
+}
+
+impl Item for Op {
+    fn smaller(&self) -> Vec<Self> {
+        self.smaller()
+    }
+
+    fn by_client(history: Vec<Self>) -> Vec<Vec<Op>> {
+        vec![history]
+    }
+}
+
 /// A history of a part, and how its store is opened.
-struct Case {
+struct Case<T> {
     seed: u64,
     part: Part,
     settings: Settings,
-    history: Vec<Op>,
+    history: Vec<T>,
 }
 
-impl Case {
+impl<T: Item> Case<T> {
     /// Runs a case. If something is wrong, looks for a shorter history with which something
-    /// is wrong as well.
+    /// is wrong as well, in one of so many runs.
     fn run(
         self,
+        tries: u32,
         tally: &mut Tally,
-        run: impl Fn(&Settings, &[Op], &mut Tally) -> Result<(), Wrong>,
+        run: impl Fn(&Settings, &[T], &mut Tally) -> Result<(), Wrong>,
     ) -> Result<(), Box<Failure>> {
         let Self { seed, part, settings, history } = self;
-        let run = |history: &[Op], tally: &mut Tally| guarded(|| run(&settings, history, tally));
+        let nowhere = |what| Wrong { what, files: Files::new() };
+        let run =
+            |history: &[T], tally: &mut Tally| caught(|| run(&settings, history, tally), nowhere);
         let Err(wrong) = run(&history, tally) else { return Ok(()) };
         let mut aside = Tally::default();
-        let (history, wrong) =
-            shrink(history, wrong, SHRINK_FOR, |history| run(history, &mut aside).err());
-        Err(Box::new(Failure { seed, part, wrong, settings, history }))
+        let mut fails = |history: &[T]| (0..tries).find_map(|_| run(history, &mut aside).err());
+        let (history, wrong) = shrink(history, wrong, SHRINK_FOR, &mut fails);
+        Err(Box::new(Failure { seed, part, wrong, settings, histories: T::by_client(history) }))
     }
 }
 
 /// A panic is something wrong, too.
-fn guarded(run: impl FnOnce() -> Result<(), Wrong>) -> Result<(), Wrong> {
+fn caught<T, E>(
+    run: impl FnOnce() -> Result<T, E>,
+    wrong: impl FnOnce(String) -> E,
+) -> Result<T, E> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of no text");
-        Err(Wrong { what: format!("a panic: {text}"), files: Files::new() })
+        Err(wrong(format!("a panic: {text}")))
+    })
+}
+
+/// The same of something done with a store on a disk, whose files are kept.
+fn caught_on<T>(disk: &SimDisk, run: impl FnOnce() -> Result<T, Wrong>) -> Result<T, Wrong> {
+    caught(run, |what| Wrong::new(what, disk))
+}
+
+/// A store on a disk.
+fn opened(disk: &SimDisk, settings: &Settings) -> Result<LsmStore, Wrong> {
+    let open = || LsmStore::open_sim(disk, DIR, settings).map_err(|what| Wrong::new(what, disk));
+    caught_on(disk, open)
+}
+
+/// What a history comes to. A store that crashed on the way is on another disk than before.
+fn replayed(store: &mut LsmStore, history: &[Op], rules: Rules) -> Result<(Report, Past), Wrong> {
+    let replay =
+        || replay(store, &mut Model::new(), history, rules).map_err(|wrong| wrong.to_string());
+    let outcome = caught(replay, |what| what);
+    outcome.map_err(|what| {
+        let files = store.disk().map(|disk| disk.contents(Path::new(DIR)));
+        Wrong { what, files: files.unwrap_or_default() }
     })
 }
 

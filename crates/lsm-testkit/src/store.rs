@@ -215,7 +215,7 @@ pub struct LsmStore {
     /// What `config` promises, and what the store promises that is open.
     wanted: Promise,
     promise: Promise,
-    db: Option<Lsm>,
+    db: Option<Arc<Lsm>>,
 }
 
 impl LsmStore {
@@ -279,7 +279,7 @@ impl LsmStore {
     ///
     /// When the last reopening failed.
     pub fn db(&self) -> Result<&Lsm, String> {
-        self.db.as_ref().ok_or_else(|| "cannot go on: the store is not open".to_owned())
+        self.db.as_deref().ok_or_else(|| "cannot go on: the store is not open".to_owned())
     }
 
     /// The simulated disk that the store is on, if it is on one.
@@ -288,13 +288,25 @@ impl LsmStore {
         self.disk.as_ref()
     }
 
-    /// Closes the store.
+    /// The same open store once more, for another thread.
+    pub(crate) fn shared(&self) -> Self {
+        Self {
+            fs: Arc::clone(&self.fs),
+            disk: self.disk.clone(),
+            dir: self.dir.clone(),
+            config: self.config.clone(),
+            db: self.db.clone(),
+            ..*self
+        }
+    }
+
+    /// Closes the store, if nobody else has it.
     ///
     /// # Errors
     ///
     /// What the store says.
     pub fn close(&mut self) -> Result<(), String> {
-        self.db.take().map_or(Ok(()), |db| db.close().map_err(text))
+        self.db.take().and_then(Arc::into_inner).map_or(Ok(()), |db| db.close().map_err(text))
     }
 }
 
@@ -353,7 +365,7 @@ impl Store for LsmStore {
     fn reopen(&mut self) -> Result<(), String> {
         self.close()?;
         let fs = Arc::clone(&self.fs);
-        self.db = Some(Lsm::open_on(fs, &self.dir, self.config.clone()).map_err(text)?);
+        self.db = Some(Arc::new(Lsm::open_on(fs, &self.dir, self.config.clone()).map_err(text)?));
         self.promise = self.wanted;
         Ok(())
     }
@@ -404,7 +416,7 @@ impl Store for LsmStore {
     }
 
     fn stats(&self) -> Option<Stats> {
-        self.db.as_ref().map(Lsm::stats)
+        self.db.as_ref().map(|db| db.stats())
     }
 
     fn crash(&mut self, how: Crash) -> Result<bool, String> {

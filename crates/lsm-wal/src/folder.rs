@@ -10,7 +10,7 @@ use std::sync::Arc;
 use lsm_vfs::{Dir, EntryKind, File, Fs, Name, read_up_to, read_whole, write_all_at};
 
 use crate::error::damaged;
-use crate::header::{LISTS, SLOT_HEADER, SlotHeader};
+use crate::header::{LET_GO, LISTS, SLOT_HEADER, SlotHeader};
 use crate::list::list_items;
 use crate::recover::replay_lists;
 use crate::slot::{Slot, create};
@@ -78,6 +78,11 @@ pub(crate) fn open(
             store
         }
     };
+    let let_go = take_let_go(&mut found)?;
+    if let (Some(last), true) = (let_go.last(), found.is_empty() && unfinished.is_none()) {
+        let behind = "the slots behind one that was let go";
+        return Err(damaged(&*last.file, 0, behind, "none"));
+    }
     let folder = Folder { dir, store };
     let begin = found.first().or(unfinished.as_ref()).map_or(1, |first| first.slot);
     let mut ends = vec![None; found.len()];
@@ -87,6 +92,9 @@ pub(crate) fn open(
         (record.first_seq..).zip(list).try_for_each(|(seq, item)| visit(seq, item))
     })?;
     check_numbers(found.iter().chain(&unfinished), &ends, begin)?;
+    for gone in let_go {
+        folder.let_go(gone.slot)?;
+    }
     // A sync of it may have failed, and another one would prove nothing; what comes next
     // builds on it. Those before it were durable before it was made.
     if let Some(last) = found.last().filter(|_| ends.iter().any(Option::is_some)) {
@@ -142,6 +150,18 @@ fn is_unfinished(file: &dyn File) -> Result<bool> {
     }
 }
 
+/// Takes the slots away that were let go and are there again: they come before all others.
+fn take_let_go(found: &mut Vec<LiveLog>) -> Result<Vec<LiveLog>> {
+    let mut count = 0;
+    for log in &*found {
+        if read_header(&*log.file)?.features & LET_GO == 0 {
+            break;
+        }
+        count += 1;
+    }
+    Ok(found.drain(..count).collect())
+}
+
 /// Each slot begins where the one before it ended, or one is missing.
 fn check_numbers<'a>(
     found: impl Iterator<Item = &'a LiveLog>,
@@ -174,6 +194,19 @@ impl Folder {
             }
             made => made,
         }
+    }
+
+    /// Removes a slot of which nothing counts any more. Its header says so first, durably: the
+    /// name may come back if a sync of the directory fails, whatever later ones say, and without
+    /// the slots behind it that would look like damage.
+    pub(crate) fn let_go(&self, number: u64) -> Result<()> {
+        let name = name(number)?;
+        let file = self.dir.open(&name, true)?;
+        let header = self.header(number);
+        let header = SlotHeader { features: header.features | LET_GO, ..header };
+        write_all_at(&*file, 0, &header.encode())?;
+        file.sync()?;
+        Ok(self.dir.remove(&name)?)
     }
 
     /// Empties a slot without records that count, durably. It keeps its number: no

@@ -19,6 +19,8 @@ const FEATURES_AT: usize = 10;
 
 /// Incompatible feature: bodies are lists of byte strings, not batches. Durable.
 pub(crate) const LISTS: u16 = 1;
+/// Incompatible feature: nothing in the slot counts any more. Durable.
+pub(crate) const LET_GO: u16 = 2;
 
 /// Whose slot it is and what stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl SlotHeader {
         if version != FORMAT_VERSION {
             return Err(unsupported(file, VERSION_AT, other_version("log", version)));
         }
-        check_features(file, features & !LISTS)?;
+        check_features(file, features & !(LISTS | LET_GO))?;
         let header = Self { features, store, slot };
         if header.encode() != found {
             return Err(damaged(

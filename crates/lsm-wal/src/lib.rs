@@ -27,7 +27,8 @@
 //! ```text
 //!   0   8  magic "LSMWALOG"
 //!   8   2  version = 1
-//!  10   2  incompatible features: 1 = bodies are lists of byte strings, not batches
+//!  10   2  incompatible features: 1 = bodies are lists of byte strings, not batches;
+//!         2 = let go: nothing in it counts
 //!  12   4  zeros
 //!  16  16  store id
 //!  32   8  slot number

@@ -79,8 +79,6 @@ struct State {
     next_seq: u64,
     /// The numbers of all slots in order; that of the writer comes last.
     slots: VecDeque<u64>,
-    /// A slot was removed and the directory not synced since.
-    removed: bool,
     /// A sync of the directory failed: which slots there are is unknown.
     is_refused: bool,
 }
@@ -132,7 +130,6 @@ impl Log {
             writer: LogWriter::start(current, folder.store, number)?,
             next_seq: replayed.last_seq + 1,
             slots,
-            removed: false,
             is_refused: false,
         };
         let (durable, state) = (AtomicU64::new(replayed.last_seq), Mutex::new(state));
@@ -216,21 +213,14 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// When a file cannot be removed. When the directory cannot be synced, which is
-    /// final.
+    /// When a file cannot be marked or removed; it may be tried again.
     pub fn release(&self, seq: u64) -> Result<()> {
         let mut state = self.lock()?;
         while let (Some(&first), Some(&second)) = (state.slots.front(), state.slots.get(1)) {
             if second > seq.saturating_add(1) {
                 break;
             }
-            // One after the other: were an older one there without the next, that
-            // would look like damage.
-            if state.removed {
-                self.sync_names(&mut state)?;
-            }
-            self.folder.dir.remove(&folder::name(first)?)?;
-            state.removed = true;
+            self.folder.let_go(first)?;
             state.slots.pop_front();
         }
         Ok(())
@@ -287,15 +277,9 @@ impl Log {
         state.writer.sync()?;
         self.durable.fetch_max(state.next_seq - 1, Ordering::SeqCst);
         let slot = self.folder.create(state.next_seq)?;
-        self.sync_names(state)?;
+        self.folder.dir.sync().inspect_err(|_| state.is_refused = true)?;
         state.writer = LogWriter::start(slot, self.folder.store, state.next_seq)?;
         state.slots.push_back(state.next_seq);
-        Ok(())
-    }
-
-    fn sync_names(&self, state: &mut State) -> Result<()> {
-        self.folder.dir.sync().inspect_err(|_| state.is_refused = true)?;
-        state.removed = false;
         Ok(())
     }
 

@@ -9,11 +9,9 @@ use std::sync::Arc;
 
 use crate::eventually;
 use lsm_db::{Batch, Error, Lsm, LsmConfig};
-use lsm_testkit::{Crash, Fault, Model, Rng, SimDisk};
+use lsm_testkit::{Crash, EIO, ENOSPC, Fault, Model, Rng, SimDisk};
 
 const DIR: &str = "/store";
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 
 fn config() -> LsmConfig {
     LsmConfig::new().memtable_capacity(400).compaction_trigger(2)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lsm_db::{Lsm, LsmConfig, SyncPolicy};
-use lsm_testkit::{Crash, Model, Rng, SimDisk};
+use lsm_testkit::{Crash, EIO, Fault, Model, Rng, SimDisk};
 
 use crate::crash::{Step, apply, changes, contents, is_a_prefix, write};
 use crate::eventually;
@@ -114,7 +114,7 @@ fn s13_s57_a_sync_that_fails_in_the_background_refuses_writes_and_shows() {
     db.put("k", "v").unwrap();
     disk.hold_syncs(Some(".log"));
     db.put("k", "w").unwrap();
-    disk.set_fault(Some(lsm_testkit::Fault { after: 0, errno: 5, sticky: true }));
+    disk.set_fault(Some(Fault { after: 0, errno: EIO, sticky: true }));
     disk.hold_syncs(None);
     eventually("the failure shows", || db.stats().background_error.is_some());
     disk.set_fault(None);
@@ -252,7 +252,7 @@ fn s13_a_failed_sync_refuses_writes_until_reopened() {
     let disk = SimDisk::new(1);
     let db = open(&disk, SyncPolicy::OnFlush);
     db.put("k", "v").unwrap();
-    disk.set_fault(Some(lsm_testkit::Fault { after: 0, errno: 5, sticky: false }));
+    disk.set_fault(Some(Fault { after: 0, errno: EIO, sticky: false }));
     db.sync().unwrap_err();
     disk.set_fault(None);
     assert!(db.put("later", "v").unwrap_err().to_string().contains("opened again"));

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lsm_db::{BlockSource, Error, Lsm, LsmConfig};
-use lsm_testkit::{Fault, SimDisk};
+use lsm_testkit::{EIO, Fault, SimDisk};
 
 const DIR: &str = "/store";
-const EIO: i32 = 5;
 
 fn config() -> LsmConfig {
     LsmConfig::new().compaction_trigger(usize::MAX)

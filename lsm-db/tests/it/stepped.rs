@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lsm_db::{Lsm, LsmConfig, Stats};
-use lsm_testkit::{Fault, Generator, LsmStore, Model, Rng, Shape, SimDisk, drive};
+use lsm_testkit::{EIO, ENOSPC, Fault, Generator, LsmStore, Model, Rng, Shape, SimDisk, drive};
 
 const DIR: &str = "/store";
 
@@ -54,7 +54,7 @@ fn with_faults(seed: u64) -> (u64, Vec<String>) {
     for number in 0..1_500_u32 {
         if rng.one_in(60) {
             let (after, sticky) = (rng.below(40), rng.one_in(4));
-            let errno = [5, 28, 13][rng.below(3) as usize];
+            let errno = [EIO, ENOSPC, 13][rng.below(3) as usize];
             disk.set_fault(Some(Fault { after, errno, sticky }));
         } else if rng.one_in(40) {
             disk.set_fault(None);

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use lsm_db::{Batch, Lsm, LsmConfig};
-use lsm_testkit::{Crash, Fault, SimDisk};
+use lsm_testkit::{Crash, EIO, Fault, SimDisk};
 
 const DIR: &str = "/store";
 const THREADS: usize = 6;
@@ -125,7 +125,7 @@ fn s10_s13_a_failure_reaches_all_of_its_group_and_nothing_of_it_is_visible() {
         let disk = SimDisk::new(after);
         let db = open(&disk);
         disk.set_sync_takes(Duration::from_micros(100));
-        disk.set_fault(Some(Fault { after, errno: 5, sticky: false }));
+        disk.set_fault(Some(Fault { after, errno: EIO, sticky: false }));
         let acked = run(&disk, &db, 12);
         disk.set_fault(None);
         disk.set_sync_takes(Duration::ZERO);

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use syn::{FnArg, Item, TraitItem, Type};
 
+use crate::workspace::{self, Member};
 use crate::{Finding, Result, files};
 
 /// A call in the sources: file, line, and what is called, as `File::sync` or `read_whole`.
@@ -22,13 +23,16 @@ const HELPERS: &str = "crates/lsm-vfs/src/io.rs";
 const NO_CALLS: [&str; 3] = ["Fs::choice", "Dir::path", "File::path"];
 /// A thread is waited for, and nothing can go wrong with that.
 const NO_TRAITS: [&str; 1] = ["Thread"];
-/// The crates that call lsm-vfs, but for those that stand in for it or look from outside.
-const CRATES: [&str; 2] = ["lsm-wal", "lsm-engine"];
+/// What it is that is called.
+const CALLED: &str = "lsm-vfs";
+/// It stands in for lsm-vfs: what it calls, others have called.
+const STAND_IN: &str = "lsm-testkit";
 
 /// All of them.
 pub(super) fn callers(root: &Path) -> Result<BTreeSet<Call>> {
     let methods = methods(&files::read(root, TRAITS)?, &files::read(root, HELPERS)?)?;
-    let lines = clippy(root, &configuration(&methods))?;
+    let crates = crates(&workspace::members(root)?);
+    let lines = clippy(root, &configuration(&methods), &crates)?;
     let calls = lines.lines().filter_map(|line| serde_json::from_str(line).ok());
     let calls: BTreeSet<_> = calls.filter_map(|message: Value| call(&message)).collect();
     if calls.is_empty() {
@@ -36,6 +40,17 @@ pub(super) fn callers(root: &Path) -> Result<BTreeSet<Call>> {
         return Err(Finding::new(TRAITS, 0, "calls in the sources", "none by clippy", remedy));
     }
     Ok(calls)
+}
+
+/// The library crates that call it by themselves. A crate that only hands it through, for a
+/// feature, calls nothing.
+fn crates(members: &[Member]) -> Vec<String> {
+    let calls = |member: &&Member| {
+        member.dir.starts_with("crates/")
+            && member.name != STAND_IN
+            && member.edges.iter().any(|edge| edge.to == CALLED && !edge.optional)
+    };
+    members.iter().filter(calls).map(|member| member.name.clone()).collect()
 }
 
 /// The methods of the traits, and the functions that take a file.
@@ -72,7 +87,7 @@ fn configuration(methods: &[String]) -> String {
     format!("disallowed-methods = [\n{}]\n", paths.collect::<String>())
 }
 
-fn clippy(root: &Path, configuration: &str) -> Result<String> {
+fn clippy(root: &Path, configuration: &str, crates: &[String]) -> Result<String> {
     let unreadable = |error: std::io::Error| Finding::unreadable("temporary folder", error);
     let dir = tempfile::tempdir().map_err(unreadable)?;
     std::fs::write(dir.path().join("clippy.toml"), configuration).map_err(unreadable)?;
@@ -80,7 +95,7 @@ fn clippy(root: &Path, configuration: &str) -> Result<String> {
     let mut command = Command::new(cargo);
     command.current_dir(root).env("CLIPPY_CONF_DIR", dir.path());
     command.args(["clippy", "--quiet", "--all-features", "--message-format=json"]);
-    command.args(CRATES.iter().flat_map(|name| ["-p", name]));
+    command.args(crates.iter().flat_map(|name| ["-p", name]));
     let output = command.stderr(Stdio::inherit()).output();
     let found = match output {
         Ok(output) if output.status.success() => {
@@ -110,7 +125,10 @@ fn call(message: &Value) -> Option<Call> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::workspace::Edge;
 
     #[test]
     fn methods_are_taken_from_the_sources() {
@@ -119,6 +137,28 @@ mod tests {
         let helpers = "pub fn read_whole(file: &dyn File) {} fn inner(n: u32) {}";
         assert_eq!(methods(traits, helpers).unwrap(), ["File::sync", "read_whole"]);
         assert!(methods("trait {", "").is_err());
+    }
+
+    #[test]
+    fn the_crates_that_call_are_those_of_the_workspace() {
+        let edge = |to: &str, optional| Edge { to: to.into(), key: to.into(), optional };
+        let member = |dir: &str, edges: Vec<Edge>| Member {
+            name: dir.trim_start_matches("crates/").to_owned(),
+            dir: dir.to_owned(),
+            edges,
+            features: BTreeMap::new(),
+            roots: Vec::new(),
+        };
+        let members = [
+            member("crates/a", vec![edge("b", false), edge(CALLED, false)]),
+            member("crates/b", vec![edge(CALLED, true)]),
+            member("crates/lsm-testkit", vec![edge(CALLED, false)]),
+            member("xtask", vec![edge(CALLED, false)]),
+        ];
+        assert_eq!(crates(&members), ["a"]);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let found = crates(&workspace::members(root).unwrap());
+        assert_eq!(found, ["lsm-engine", "lsm-wal"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! 1. Every number from 1 to [`LAST`] has one row in the section whose heading begins with
 //!    "Scenarios", and a test that carries it: `s07_...` stands for 7, `s02_s03_...` for both,
-//!    `s01_to_s07_...` for all seven.
+//!    `s01_to_s07_...` for all seven. A test that is ignored does not count.
 //! 2. Every test that a row names is there. Names are what stands between backticks and looks like
 //!    a function of the tests; "the same" takes over the row above, "the same as 10" row 10.
 //! 3. Every test that carries a number stands in the row of that number.
@@ -45,7 +45,7 @@ pub(super) fn check(root: &Path, listed: &[String]) -> Result<Vec<Finding>> {
     Ok(compare(&document, &tests))
 }
 
-/// The functions behind `#[test]`.
+/// The functions behind `#[test]`, but for those that are run only when asked for.
 fn tests_of(file: &str, code: &str) -> Tests {
     let mut found = Tests::new();
     for (at, mark) in code.match_indices("#[test]") {
@@ -54,6 +54,12 @@ fn tests_of(file: &str, code: &str) -> Tests {
         else {
             continue;
         };
+        let above = code.get(..at).unwrap_or_default().lines().rev().map(str::trim);
+        let above = above.take_while(|line| line.is_empty() || line.starts_with("#["));
+        let below = code.get(behind..behind + start).unwrap_or_default().lines().map(str::trim);
+        if above.chain(below).any(|line| line.contains("#[ignore")) {
+            continue;
+        }
         let name = code.get(behind + start + 3..).unwrap_or_default();
         let name = name.split(|c: char| !c.is_alphanumeric() && c != '_').next();
         let line = line_of(code, behind + start);
@@ -207,6 +213,16 @@ mod tests {
         // What only looks like a test is none.
         let called = code.replace("#[test]\nfn s10_one", "fn s10_one");
         assert!(found(&other, &called)[1].contains("`s10_one` in row 10"));
+    }
+
+    #[test]
+    fn a_test_that_is_ignored_is_none() {
+        let (table, code) = whole();
+        for ignored in ["#[ignore]\n#[test]", "#[test]\n#[cfg(unix)]\n#[ignore = \"slow\"]"] {
+            let code = code.replace("#[test]\nfn s10_one", &format!("{ignored}\nfn s10_one"));
+            let row = "docs/RELIABILITY.md:12 `s10_one` in row 10, which no source has";
+            assert_eq!(found(&table, &code), [row]);
+        }
     }
 
     #[test]

@@ -1,105 +1,95 @@
-//! What was written when, and which contents may therefore be found at which moment.
+//! What was written when, and which contents may therefore be found at which moment: the
+//! [`Past`] of a history, across its reopenings.
 
-use lsm_testkit::Model;
+use lsm_testkit::{Change, Crash, Key, Model, Past, Promise, Step, Value, apply};
 
-/// A state that a store was brought to.
-#[derive(Clone, Debug)]
-struct State {
-    /// How many events there were when the write that led here began.
-    begun: usize,
-    contents: Model,
-}
-
-/// The states since the last opening, and how far they are durable.
+/// The writes of a history, and the contents that they lead to.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
-    states: Vec<State>,
-    /// From so many events on, this state at least survives everything.
-    durable: Vec<(usize, usize)>,
-    /// The state behind the first write that failed and was followed by no success: it may be
-    /// found, although nobody was told so.
-    open_end: Option<Model>,
+    now: Model,
+    past: Past,
 }
 
 /// When somebody looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// After a crash behind so many events of a run without failures.
-    Crash(usize),
-    /// After a power failure at the end of a run.
-    PowerFailure,
+    /// After a crash of this kind behind so many events.
+    Crash(usize, Crash),
     /// After the end of a run; the machine went on.
     End,
 }
 
 impl Ledger {
-    pub(crate) fn new(events: usize, contents: Model) -> Self {
-        let states = vec![State { begun: 0, contents }];
-        Self { states, durable: vec![(events, 0)], open_end: None }
+    /// Begins with these contents, all of them durable.
+    pub(crate) fn new(contents: Model) -> Self {
+        Self { now: contents.clone(), past: Past::new(contents) }
     }
 
-    pub(crate) fn now(&self) -> &Model {
-        self.states.last().map_or(const { &Model::new() }, |state| &state.contents)
+    pub(crate) const fn now(&self) -> &Model {
+        &self.now
     }
 
-    /// A write that was acknowledged.
-    pub(crate) fn done(&mut self, begun: usize, contents: Model) {
-        self.states.push(State { begun, contents });
-        self.open_end = None;
+    /// A write that was acknowledged, from when it had begun until `ended` events later.
+    pub(crate) fn done(
+        &mut self,
+        (begun, ended): (usize, usize),
+        changes: Vec<Change>,
+        promise: Promise,
+    ) {
+        apply(&mut self.now, &changes);
+        self.past.push(Step { begun, ended, changes, durable: false, promise });
     }
 
     /// A write that failed.
-    pub(crate) fn failed(&mut self, contents: Model) {
-        self.open_end.get_or_insert(contents);
+    pub(crate) fn failed(&mut self, changes: &[Change]) {
+        self.past.failed(changes);
     }
 
-    /// All that was acknowledged is durable.
+    /// All that was acknowledged is durable after so many events.
     pub(crate) fn settled(&mut self, events: usize) {
-        self.durable.push((events, self.states.len() - 1));
+        let (changes, promise) = (Vec::new(), Promise::default());
+        self.past.push(Step { begun: events, ended: events, changes, durable: true, promise });
     }
 
     /// The store was opened again and `found` was there; says whether that may be.
-    pub(crate) fn reopened(&mut self, events: usize, found: Model) -> Result<(), String> {
-        self.check(Moment::End, &found)?;
-        if found != *self.now() {
-            self.done(events, found);
+    pub(crate) fn reopened(&mut self, events: usize, found: &Model) -> Result<(), String> {
+        self.check(Moment::End, found)?;
+        let gone = self.now.keys().filter(|key| !found.contains_key(*key));
+        let gone = gone.map(|key| (key.clone(), None));
+        let other = found.iter().filter(|(key, value)| self.now.get(*key) != Some(value));
+        let other = other.map(|(key, value)| (key.clone(), Some(value.clone())));
+        let changes: Vec<_> = gone.chain(other).collect();
+        // Whether a write that failed had happened is known now.
+        self.past.settle_open_end();
+        if !changes.is_empty() {
+            self.done((events, events), changes, Promise::default());
         }
-        self.open_end = None;
         Ok(())
     }
 
     /// Whether `found` may be there at a moment.
     pub(crate) fn check(&self, moment: Moment, found: &Model) -> Result<(), String> {
-        let last = self.states.len() - 1;
-        let durable = self.durable.last().map_or(0, |(_, state)| *state);
         let (least, most) = match moment {
-            Moment::End => (last, last),
-            Moment::PowerFailure => (durable, last),
-            Moment::Crash(events) => {
-                let settled = self.durable.iter().rev().find(|(at, _)| *at <= events);
-                let begun = self.states.iter().rposition(|state| state.begun <= events);
-                (settled.map_or(0, |(_, state)| *state), begun.unwrap_or(0))
-            }
+            Moment::End => (self.past.len(), self.past.len()),
+            Moment::Crash(events, how) => self.past.bounds(events, how),
         };
-        let known = self.states.iter().take(most + 1).skip(least);
-        let is_known = known.into_iter().any(|state| state.contents == *found);
-        let is_open = !matches!(moment, Moment::Crash(_)) && self.open_end.as_ref() == Some(found);
-        if is_known || is_open {
+        if self.past.find(found, least, most).is_some() {
             return Ok(());
         }
-        let lost: Vec<_> = self.now().iter().filter(|(key, _)| !found.contains_key(*key)).collect();
+        let lost: Vec<_> = self.now.iter().filter(|(key, _)| !found.contains_key(*key)).collect();
         let extra: Vec<_> =
-            found.iter().filter(|(key, value)| self.now().get(*key) != Some(value)).collect();
+            found.iter().filter(|(key, value)| self.now.get(*key) != Some(value)).collect();
         Err(format!(
-            "not one of the states {least} to {most} of {last}: missing of the last one {}, \
+            "not one of the states {least} to {most} of {}: missing of the last one {}, \
              other than there {}",
+            self.past.len(),
             names(&lost),
             names(&extra)
         ))
     }
 }
 
-fn names(rows: &[(&lsm_testkit::Key, &lsm_testkit::Value)]) -> String {
+fn names(rows: &[(&Key, &Value)]) -> String {
     let names = rows
         .iter()
         .take(5)

@@ -1,6 +1,6 @@
 //! Histories of a log by itself.
 
-use lsm_testkit::{Crash, Model, Rng, SimDisk};
+use lsm_testkit::{Crash, Model, Promise, Rng, SimDisk};
 use lsm_vfs::{Fs, Name};
 use lsm_wal::{Log, LogError, LogOptions};
 
@@ -60,22 +60,18 @@ fn append(
 ) -> Result<(), String> {
     let begun = watch.disk.events();
     let number = log.last_seq() + 1;
-    let mut next = ledger.now().clone();
-    if number > RELEASED {
-        next.insert(number.to_be_bytes().to_vec(), bytes.clone());
-    }
+    let change = (number.to_be_bytes().to_vec(), Some(bytes.clone()));
+    let changes: Vec<_> = std::iter::once(change).filter(|_| number > RELEASED).collect();
     let appended = if synced { log.append(&bytes) } else { log.append_unsynced(&bytes) };
     match appended {
         Ok(seq) if seq == number => {
-            ledger.done(begun, next);
-            if synced {
-                ledger.settled(watch.disk.events());
-            }
+            let promise = Promise { kill: true, power: synced };
+            ledger.done((begun, watch.disk.events()), changes, promise);
         }
         Ok(seq) => return Err(format!("number {seq} in place of {number}")),
         Err(error) => {
             expect_failed_call("append", &error)?;
-            ledger.failed(next);
+            ledger.failed(&changes);
         }
     }
     Ok(())
@@ -88,7 +84,7 @@ fn open(watch: &Watch, ledger: &mut Ledger) -> Result<Log, String> {
         }
         match rows(watch, RELEASED) {
             Ok((log, found)) => {
-                ledger.reopened(watch.disk.events(), found)?;
+                ledger.reopened(watch.disk.events(), &found)?;
                 // Opening syncs what is there.
                 ledger.settled(watch.disk.events());
                 return Ok(log);
@@ -108,7 +104,7 @@ impl Script for LogScript {
     fn begin(&self) -> Result<(SimDisk, Ledger), String> {
         let disk = SimDisk::new(3);
         let Before::Unfinished = self.before else {
-            return Ok((disk, Ledger::new(0, Model::new())));
+            return Ok((disk, Ledger::new(Model::new())));
         };
         let (log, mut model) = rows(&disk, 0).map_err(|error| error.to_string())?;
         for number in 1..=20_u64 {
@@ -122,8 +118,7 @@ impl Script for LogScript {
         let disk = disk.crash(disk.events(), Crash::LoseAll);
         let name = Name::new("log-00000000000000000021.log").ok_or("a name")?;
         disk.put_file(std::path::Path::new(DIR), &name, b"half a header");
-        let ledger = Ledger::new(disk.events(), model);
-        Ok((disk, ledger))
+        Ok((disk, Ledger::new(model)))
     }
 
     fn play(&self, watch: &Watch, ledger: &mut Ledger) -> Result<(), String> {

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     for ((site, kind), count) in &report.cells {
-        let (place, op) = (site.place, site.op.name());
+        let (place, op) = (site.place, site.call.name());
         println!("cell\t{}\t{}\t{op}\t{kind}\t{count}", place.file, place.line);
     }
     println!("runs\t{}\nimages\t{}", report.runs, report.images);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lsm_db::{Batch, Compression, Error, Lsm, LsmConfig, SyncPolicy};
-use lsm_testkit::{Crash, Key, Model, Rng, SimDisk, Value};
+use lsm_testkit::{Change, Crash, Model, Promise, Rng, SimDisk, apply};
 use lsm_vfs::{Fs, Name};
 
 use crate::ledger::{Ledger, Moment};
@@ -201,18 +201,18 @@ fn contents(db: &Lsm) -> lsm_db::Result<Model> {
     Ok(model)
 }
 
-fn change(rng: &mut Rng) -> (Key, Option<Value>) {
+fn change(rng: &mut Rng) -> Change {
     let key = format!("k{:02}", rng.below(30)).into_bytes();
     let value = (!rng.one_in(4)).then(|| rng.next_u64().to_string().repeat(3).into_bytes());
     (key, value)
 }
 
-fn long_change(rng: &mut Rng, number: usize) -> (Key, Option<Value>) {
+fn long_change(rng: &mut Rng, number: usize) -> Change {
     let piece = rng.next_u64().to_le_bytes();
     (format!("long{number:02}").into_bytes(), Some(piece.repeat((256 << 10) / 8)))
 }
 
-fn batch_of(changes: &[(Key, Option<Value>)]) -> Batch {
+fn batch_of(changes: &[Change]) -> Batch {
     let mut batch = Batch::new();
     for (key, value) in changes {
         match value {
@@ -221,17 +221,6 @@ fn batch_of(changes: &[(Key, Option<Value>)]) -> Batch {
         }
     }
     batch
-}
-
-fn apply(model: &Model, changes: &[(Key, Option<Value>)]) -> Model {
-    let mut next = model.clone();
-    for (key, value) in changes {
-        match value {
-            Some(value) => next.insert(key.clone(), value.clone()),
-            None => next.remove(key),
-        };
-    }
-    next
 }
 
 /// A store that is being written to.
@@ -266,7 +255,7 @@ impl Play<'_> {
                         contents(&db).map_err(|error| format!("the second scan: {error}"))
                     });
                     let events = self.watch.disk.events();
-                    self.ledger.reopened(events, found?)?;
+                    self.ledger.reopened(events, &found?)?;
                     self.db = Some(db);
                     return Ok(());
                 }
@@ -289,8 +278,7 @@ impl Play<'_> {
         }
     }
 
-    fn write(&mut self, changes: &[(Key, Option<Value>)]) -> Result<(), String> {
-        let next = apply(self.ledger.now(), changes);
+    fn write(&mut self, changes: &[Change]) -> Result<(), String> {
         let begun = self.events();
         let written = match changes {
             [(key, Some(value))] => self.db()?.put(key, value),
@@ -299,14 +287,13 @@ impl Play<'_> {
         };
         match written {
             Ok(()) => {
-                self.ledger.done(begun, next);
-                if (self.script.config)().sync_policy_setting() == SyncPolicy::Always {
-                    self.ledger.settled(self.watch.disk.events());
-                }
+                let power = (self.script.config)().sync_policy_setting() == SyncPolicy::Always;
+                let promise = Promise { kill: true, power };
+                self.ledger.done((begun, self.events()), changes.to_vec(), promise);
             }
             Err(error) => {
                 expect_io("write", &error)?;
-                self.ledger.failed(next);
+                self.ledger.failed(changes);
             }
         }
         Ok(())
@@ -393,7 +380,7 @@ impl Script for StoreScript {
     fn begin(&self) -> Result<(SimDisk, Ledger), String> {
         let disk = SimDisk::new(1);
         if matches!(self.before, Before::Nothing) {
-            return Ok((disk, Ledger::new(0, Model::new())));
+            return Ok((disk, Ledger::new(Model::new())));
         }
         let db = open(Arc::new(disk.clone()), small()).map_err(|error| error.to_string())?;
         let mut rng = Rng::new(99);
@@ -401,7 +388,7 @@ impl Script for StoreScript {
         for _ in 0..30 {
             let changes: Vec<_> = (0..2).map(|_| change(&mut rng)).collect();
             db.write(batch_of(&changes)).map_err(|error| error.to_string())?;
-            model = apply(&model, &changes);
+            apply(&mut model, &changes);
         }
         db.wait_idle().map_err(|error| error.to_string())?;
         let disk = match self.before {
@@ -431,8 +418,7 @@ impl Script for StoreScript {
             manifest.iter_mut().skip(older).take(512).for_each(|byte| *byte = 0);
             disk.put_file(Path::new(DIR), &Name::new("MANIFEST").ok_or("a name")?, &manifest);
         }
-        let ledger = Ledger::new(disk.events(), model);
-        Ok((disk, ledger))
+        Ok((disk, Ledger::new(model)))
     }
 
     fn play(&self, watch: &Watch, ledger: &mut Ledger) -> Result<(), String> {
@@ -455,9 +441,10 @@ impl Script for StoreScript {
         };
         work().map_err(|error| format!("using it afterwards: {error}"))?;
         let again = open(Arc::new(disk.clone()), small()).and_then(|db| contents(&db));
-        let more = [(b"after".to_vec(), Some(b"it works".to_vec()))];
+        let mut expected = found;
+        expected.insert(b"after".to_vec(), b"it works".to_vec());
         match again {
-            Ok(again) if again == apply(&found, &more) => Ok(()),
+            Ok(again) if again == expected => Ok(()),
             Ok(_) => Err("opened again, it holds something else".into()),
             Err(error) => Err(format!("opened again: {error}")),
         }

@@ -61,7 +61,7 @@ pub(crate) fn sweep(scripts: Vec<&dyn Script>) -> Result<Report, String> {
     let mut report = Report::default();
     for site in recorded.iter().flat_map(|recorded| recorded.calls.keys()) {
         for kind in Kind::CRASHES.into_iter().chain(Kind::FAILURES) {
-            if kind.can_happen_to(site.op) {
+            if kind.can_happen_to(site.call) {
                 report.cells.entry((*site, kind.to_string())).or_default();
             }
         }
@@ -106,7 +106,7 @@ fn jobs(recorded: &[Recorded<'_>]) -> Vec<Job> {
             *histories += 1;
             for kind in Kind::FAILURES {
                 let most = if kind == Kind::Sticky { HISTORIES_FOR_EVER } else { HISTORIES };
-                if kind.can_happen_to(site.op) && *histories <= most {
+                if kind.can_happen_to(site.call) && *histories <= most {
                     let plan = |nth| Plan { site: *site, nth, kind };
                     jobs.extend(
                         some_of(calls.len()).map(|nth| Job::Fail { script, plan: plan(nth) }),
@@ -166,11 +166,11 @@ fn describe(recorded: &[Recorded<'_>], job: &Job, what: &str) -> String {
     let name = recorded.get(script).map_or("?", |recorded| recorded.script.name());
     match job {
         Job::Fail { plan: Plan { site, nth, kind }, .. } => {
-            let (file, line, op) = (site.place.file, site.place.line, site.op.name());
+            let (file, line, op) = (site.place.file, site.place.line, site.call.name());
             format!("{file}:{line}: {op}, call {nth}, {kind:?}, in \"{name}\": {what}")
         }
         Job::Crash { site, kind, events, how, .. } => {
-            let (file, line, op) = (site.place.file, site.place.line, site.op.name());
+            let (file, line, op) = (site.place.file, site.place.line, site.call.name());
             format!("{file}:{line}: {op}, {kind:?}, event {events}, {how:?}, in \"{name}\": {what}")
         }
     }
@@ -186,7 +186,7 @@ fn run(recorded: &[Recorded<'_>], job: &Job) -> Result<bool, String> {
         Job::Crash { script, events, how, .. } => {
             let recorded = recorded.get(script).ok_or("no such history")?;
             let image = recorded.disk.crash(events, how);
-            recorded.script.check(&image, &recorded.ledger, Moment::Crash(events))?;
+            recorded.script.check(&image, &recorded.ledger, Moment::Crash(events, how))?;
             Ok(true)
         }
     }
@@ -205,7 +205,7 @@ fn fail(recorded: &Recorded<'_>, plan: Plan) -> Result<bool, String> {
     let events = watch.disk.events();
     for how in [Crash::LoseAll, Crash::Random(events as u64)] {
         let image = watch.disk.crash(events, how);
-        let checked = recorded.script.check(&image, &ledger, Moment::PowerFailure);
+        let checked = recorded.script.check(&image, &ledger, Moment::Crash(events, how));
         checked.map_err(|what| format!("after a power failure, {how:?}: {what}"))?;
     }
     recorded.script.check(&watch.disk, &ledger, Moment::End)?;

@@ -8,17 +8,17 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lsm_testkit::{Fault, SimDisk};
-use lsm_vfs::{Dir, Entry, Error, File, Fs, Map, Name, Result, Task, Thread};
+use lsm_testkit::{CallKind, ENOSPC, Fault, SimDisk};
+use lsm_vfs::{Dir, Entry, File, Fs, Map, Name, Result, Task, Thread};
 
-use crate::fault::{Kind, Op};
+use crate::fault::{Kind, failure};
 use crate::place::{Place, caller};
 
 /// A call site: a line and what it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site {
     pub(crate) place: Place,
-    pub(crate) op: Op,
+    pub(crate) call: CallKind,
 }
 
 /// What goes wrong: this at the n-th call of a site, the first being 0.
@@ -90,18 +90,13 @@ impl Watch {
     }
 
     /// One call; `run` makes it, and is told what becomes of it.
-    fn call<T>(
-        &self,
-        op: Op,
-        len: usize,
-        run: impl FnOnce(Fate) -> io::Result<T>,
-    ) -> io::Result<T> {
-        let site = Site { place: caller(), op };
+    fn call<T>(&self, call: CallKind, len: usize, run: impl FnOnce(Fate) -> T) -> T {
+        let site = Site { place: caller(), call };
         let mut state = self.state();
         let before = self.disk.events();
         let fate = state.fate(site, len);
         let fault = match fate {
-            Fate::Fails(errno) if op.reaches_the_disk() => Some(errno),
+            Fate::Fails(errno) => Some(errno),
             _ => None,
         };
         self.disk.set_fault(fault.map(|errno| Fault { after: 0, errno, sticky: false }));
@@ -112,14 +107,8 @@ impl Watch {
     }
 
     /// A call that is made as a whole or fails.
-    fn whole<T>(&self, op: Op, path: &Path, run: impl FnOnce() -> Result<T>) -> Result<T> {
-        let called = self.call(op, 0, |fate| match fate {
-            Fate::Fails(errno) if !op.reaches_the_disk() => {
-                Ok(Err(Error::new(op.name(), path, io::Error::from_raw_os_error(errno))))
-            }
-            _ => Ok(run()),
-        });
-        called.unwrap_or_else(|error| Err(Error::new(op.name(), path, error)))
+    fn whole<T>(&self, call: CallKind, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.call(call, 0, |_| run())
     }
 }
 
@@ -134,8 +123,8 @@ impl State {
         }
         self.was_hit = true;
         match plan.kind {
-            Kind::Eio | Kind::Sticky => Fate::Fails(site.op.failure()),
-            Kind::Enospc if site.op == Op::WriteAt => Fate::FillsTheDisk,
+            Kind::Eio | Kind::Sticky => Fate::Fails(failure(site.call)),
+            Kind::Enospc if site.call == CallKind::Write => Fate::FillsTheDisk,
             Kind::Enospc => Fate::Fails(ENOSPC),
             Kind::Short => Fate::TakesHalf,
             Kind::Interrupted => Fate::IsInterrupted,
@@ -152,20 +141,18 @@ impl State {
     }
 }
 
-const ENOSPC: i32 = 28;
-
 impl Fs for Watch {
     fn open_dir(&self, path: &Path, create: bool) -> Result<Arc<dyn Dir>> {
-        let dir = self.whole(Op::OpenDir, path, || self.disk.open_dir(path, create))?;
+        let dir = self.whole(CallKind::OpenDir, || self.disk.open_dir(path, create))?;
         Ok(Arc::new(WatchedDir { watch: self.clone(), dir }))
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<()> {
-        self.whole(Op::Random, Path::new(""), || self.disk.random(bytes))
+        self.whole(CallKind::Random, || self.disk.random(bytes))
     }
 
     fn spawn(&self, name: &'static str, task: Task) -> Result<Box<dyn Thread>> {
-        self.whole(Op::Spawn, Path::new(name), || self.disk.spawn(name, task))
+        self.whole(CallKind::Spawn, || self.disk.spawn(name, task))
     }
 }
 
@@ -176,8 +163,8 @@ struct WatchedDir {
 }
 
 impl WatchedDir {
-    fn whole<T>(&self, op: Op, run: impl FnOnce(&dyn Dir) -> Result<T>) -> Result<T> {
-        self.watch.whole(op, self.dir.path(), || run(&*self.dir))
+    fn whole<T>(&self, call: CallKind, run: impl FnOnce(&dyn Dir) -> Result<T>) -> Result<T> {
+        self.watch.whole(call, || run(&*self.dir))
     }
 
     fn watched(&self, file: Arc<dyn File>) -> Arc<dyn File> {
@@ -191,42 +178,42 @@ impl Dir for WatchedDir {
     }
 
     fn lock(&self) -> Result<()> {
-        self.whole(Op::Lock, |dir| dir.lock())
+        self.whole(CallKind::Lock, |dir| dir.lock())
     }
 
     fn unlock(&self) -> Result<()> {
-        self.whole(Op::Unlock, |dir| dir.unlock())
+        self.whole(CallKind::Unlock, |dir| dir.unlock())
     }
 
     fn entries(&self) -> Result<Vec<Entry>> {
-        self.whole(Op::Entries, |dir| dir.entries())
+        self.whole(CallKind::Entries, |dir| dir.entries())
     }
 
     fn create(&self, name: &Name) -> Result<Arc<dyn File>> {
-        let file = self.whole(Op::Create, |dir| dir.create(name))?;
+        let file = self.whole(CallKind::Create, |dir| dir.create(name))?;
         self.watch.state().makes(name);
         Ok(self.watched(file))
     }
 
     fn open(&self, name: &Name, write: bool) -> Result<Arc<dyn File>> {
-        let file = self.whole(Op::Open, |dir| dir.open(name, write))?;
+        let file = self.whole(CallKind::Open, |dir| dir.open(name, write))?;
         Ok(self.watched(file))
     }
 
     fn rename(&self, from: &Name, to: &Name) -> Result<()> {
-        self.whole(Op::Rename, |dir| dir.rename(from, to))
+        self.whole(CallKind::Rename, |dir| dir.rename(from, to))
     }
 
     fn remove(&self, name: &Name) -> Result<()> {
-        self.whole(Op::Remove, |dir| dir.remove(name))
+        self.whole(CallKind::Remove, |dir| dir.remove(name))
     }
 
     fn sync_parent(&self) -> Result<()> {
-        self.whole(Op::SyncParent, |dir| dir.sync_parent())
+        self.whole(CallKind::SyncParent, |dir| dir.sync_parent())
     }
 
     fn sync(&self) -> Result<()> {
-        self.whole(Op::SyncDir, |dir| dir.sync())
+        self.whole(CallKind::SyncDir, |dir| dir.sync())
     }
 }
 
@@ -237,8 +224,8 @@ struct WatchedFile {
 }
 
 impl WatchedFile {
-    fn whole<T>(&self, op: Op, run: impl FnOnce(&dyn File) -> Result<T>) -> Result<T> {
-        self.watch.whole(op, self.file.path(), || run(&*self.file))
+    fn whole<T>(&self, call: CallKind, run: impl FnOnce(&dyn File) -> Result<T>) -> Result<T> {
+        self.watch.whole(call, || run(&*self.file))
     }
 }
 
@@ -248,12 +235,12 @@ impl File for WatchedFile {
     }
 
     fn len(&self) -> Result<u64> {
-        self.whole(Op::Len, |file| file.len())
+        self.whole(CallKind::Len, |file| file.len())
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
         let half = bytes.len() / 2;
-        self.watch.call(Op::ReadAt, bytes.len(), |fate| match fate {
+        self.watch.call(CallKind::Read, bytes.len(), |fate| match fate {
             Fate::IsInterrupted => Err(io::ErrorKind::Interrupted.into()),
             Fate::TakesHalf => self.file.read_at(offset, &mut bytes[..half]),
             _ => self.file.read_at(offset, bytes),
@@ -262,7 +249,7 @@ impl File for WatchedFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         let half = bytes.len() / 2;
-        self.watch.call(Op::WriteAt, bytes.len(), |fate| match fate {
+        self.watch.call(CallKind::Write, bytes.len(), |fate| match fate {
             Fate::IsInterrupted => Err(io::ErrorKind::Interrupted.into()),
             Fate::TakesHalf => self.file.write_at(offset, &bytes[..half]),
             // A full disk takes what there is room for before it says so.
@@ -275,14 +262,14 @@ impl File for WatchedFile {
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        self.whole(Op::SetLen, |file| file.set_len(len))
+        self.whole(CallKind::SetLen, |file| file.set_len(len))
     }
 
     fn sync(&self) -> Result<()> {
-        self.whole(Op::SyncFile, |file| file.sync())
+        self.whole(CallKind::SyncFile, |file| file.sync())
     }
 
     fn map(&self, len: u64) -> Result<Map> {
-        self.whole(Op::Map, |file| file.map(len))
+        self.whole(CallKind::Map, |file| file.map(len))
     }
 }

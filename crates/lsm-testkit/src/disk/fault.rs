@@ -11,6 +11,13 @@ use std::sync::Arc;
 
 use super::event::Reached;
 
+/// The number of the error "there is no room", for [`Fault`] and [`Rule`].
+pub const ENOSPC: i32 = 28;
+/// The number of the error "the device failed".
+pub const EIO: i32 = 5;
+/// The number of the error "not now": no thread can be started.
+pub const EAGAIN: i32 = 11;
+
 /// A call that fails.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
@@ -22,14 +29,16 @@ pub struct Fault {
     pub sticky: bool,
 }
 
-/// What was called.
+/// What was called: a method of the file system, of a directory or of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "they are the methods of lsm_vfs, by their names")]
 pub enum CallKind {
     OpenDir,
+    Random,
     Spawn,
     Lock,
+    Unlock,
     Entries,
     Create,
     Open,
@@ -43,6 +52,33 @@ pub enum CallKind {
     SetLen,
     SyncFile,
     Map,
+}
+
+impl CallKind {
+    /// The method's name in lsm-vfs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenDir => "Fs::open_dir",
+            Self::Random => "Fs::random",
+            Self::Spawn => "Fs::spawn",
+            Self::Lock => "Dir::lock",
+            Self::Unlock => "Dir::unlock",
+            Self::Entries => "Dir::entries",
+            Self::Create => "Dir::create",
+            Self::Open => "Dir::open",
+            Self::Rename => "Dir::rename",
+            Self::Remove => "Dir::remove",
+            Self::SyncParent => "Dir::sync_parent",
+            Self::SyncDir => "Dir::sync",
+            Self::Len => "File::len",
+            Self::Read => "File::read_at",
+            Self::Write => "File::write_at",
+            Self::SetLen => "File::set_len",
+            Self::SyncFile => "File::sync",
+            Self::Map => "File::map",
+        }
+    }
 }
 
 /// A call that is being made.
@@ -88,13 +124,13 @@ type Predicate = Arc<dyn Fn(&Call<'_>) -> bool + Send + Sync>;
 /// ```
 /// use std::sync::Arc;
 /// use lsm_db::{Lsm, LsmConfig};
-/// use lsm_testkit::{CallKind, Rule, SimDisk};
+/// use lsm_testkit::{CallKind, ENOSPC, Rule, SimDisk};
 ///
 /// let disk = SimDisk::new(1).stepped(1);
 /// let db = Lsm::open_on(Arc::new(disk.clone()), "/store", LsmConfig::new())?;
 /// db.put("key", "value")?;
 /// // The disk is full, for tables alone, and not for long.
-/// disk.add_rule(Rule::fail(28).on(&[CallKind::Create]).named(".sst.tmp").times(1));
+/// disk.add_rule(Rule::fail(ENOSPC).on(&[CallKind::Create]).named(".sst.tmp").times(1));
 /// assert!(db.flush().is_err());
 /// assert_eq!(disk.hits(), [1]);
 /// db.flush()?;

@@ -32,6 +32,8 @@ impl Fs for SimDisk {
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<()> {
+        let outcome = lock(&self.state).call(&about(CallKind::Random, Path::new("")));
+        outcome.map_err(|error| Error::new("make random bytes", "", io::Error::from(error)))?;
         let mut rng = lock(&self.rng);
         bytes.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);
         Ok(())
@@ -78,6 +80,13 @@ impl SimDir {
         Ok(state)
     }
 
+    /// Whoever holds the lock no longer does.
+    fn let_go(&self) {
+        if std::mem::take(&mut *lock(&self.held)) {
+            lock(&self.disk.state).locked.remove(&*self.path);
+        }
+    }
+
     fn file(&self, name: &Name, inode: Inode) -> Arc<dyn File> {
         Arc::new(SimFile { disk: self.disk.clone(), path: self.path.join(name.as_str()), inode })
     }
@@ -103,9 +112,8 @@ impl Dir for SimDir {
     }
 
     fn unlock(&self) -> Result<()> {
-        if std::mem::take(&mut *lock(&self.held)) {
-            lock(&self.disk.state).locked.remove(&*self.path);
-        }
+        drop(self.call(CallKind::Unlock, "unlock the directory", None)?);
+        self.let_go();
         Ok(())
     }
 
@@ -173,7 +181,7 @@ impl Dir for SimDir {
 
 impl Drop for SimDir {
     fn drop(&mut self) {
-        let _ = self.unlock();
+        self.let_go();
     }
 }
 

@@ -137,7 +137,7 @@ fn a_failed_sync_leaves_nothing_all_or_some_for_ever() {
         let file = dir.create(&name("a")).unwrap();
         dir.sync().unwrap();
         (0..8).for_each(|at| write(&*file, at, b"x"));
-        disk.add_rule(Rule::fail(5).on(&[CallKind::SyncFile]).times(1).reached(reached));
+        disk.add_rule(Rule::fail(EIO).on(&[CallKind::SyncFile]).times(1).reached(reached));
         assert!(file.sync().is_err());
         file.sync().unwrap();
         shown(&disk.crash(disk.events(), seed))
@@ -209,7 +209,7 @@ fn rules_choose_calls_and_count_them() {
     let disk = SimDisk::new(1);
     let dir = dir(&disk);
     let (a, b) = (dir.create(&name("a.sst")).unwrap(), dir.create(&name("b.log")).unwrap());
-    disk.add_rule(Rule::fail(28).on(&[CallKind::Write]).named(".sst").after(1).times(2));
+    disk.add_rule(Rule::fail(ENOSPC).on(&[CallKind::Write]).named(".sst").after(1).times(2));
     let wrote = |file: &dyn File| file.write_at(0, b"1234").is_ok();
     assert_eq!(
         [wrote(&*a), wrote(&*a), wrote(&*b), wrote(&*a), wrote(&*a)],
@@ -217,7 +217,7 @@ fn rules_choose_calls_and_count_them() {
     );
     assert_eq!(disk.hits(), [2]);
     disk.clear_rules();
-    disk.add_rule(Rule::fail(5).when(|call| call.kind == CallKind::Read && call.offset == 2));
+    disk.add_rule(Rule::fail(EIO).when(|call| call.kind == CallKind::Read && call.offset == 2));
     let mut bytes = [0; 2];
     assert!(a.read_at(0, &mut bytes).is_ok());
     assert_eq!(a.read_at(2, &mut bytes).unwrap_err().raw_os_error(), Some(5));
@@ -227,7 +227,7 @@ fn rules_choose_calls_and_count_them() {
     assert_eq!(a.read_at(0, &mut [0; 4]).unwrap(), 2);
     write(&*a, 0, &[7; 10]);
     disk.clear_rules();
-    disk.add_rule(Rule::fail(11).on(&[CallKind::Spawn]).times(1));
+    disk.add_rule(Rule::fail(EAGAIN).on(&[CallKind::Spawn]).times(1));
     assert!(disk.spawn("thread", Box::new(|| {})).is_err());
     assert!(disk.spawn("thread", Box::new(|| {})).unwrap().join());
 }
@@ -254,7 +254,7 @@ fn damaged_reads_and_mappings_give_other_bytes() {
     assert_eq!(read(Rule::damage(Damage::Zeros).bytes(1..3)), same("n\0\0n"));
     assert_eq!(read(Rule::damage(Damage::Stale).bytes(0..512)), same("oooo"));
     assert_eq!(read(Rule::damage(Damage::OtherBlock).bytes(0..512)), same("pppp"));
-    disk.add_rule(Rule::fail(5).on(&[CallKind::Read, CallKind::Map]).bytes(10..20));
+    disk.add_rule(Rule::fail(EIO).on(&[CallKind::Read, CallKind::Map]).bytes(10..20));
     assert!(file.read_at(0, &mut [0; 10]).is_ok() && file.read_at(20, &mut [0; 10]).is_ok());
     assert!(file.read_at(0, &mut [0; 11]).is_err() && file.map(8192).is_err());
 }

@@ -2,18 +2,20 @@
 //!
 //! Every answer is right or an error: opening may be refused, and then nothing was changed;
 //! reads and writes may fail; nothing is made up, and nothing panics. After an unclean stop
-//! what looks like a torn write is cut, so that a state before the last one is right, too,
-//! but one state for all answers.
+//! what looks like a torn write is cut, so that a state without those writes is right, too,
+//! whose records in the log were hit; but one state for all answers.
 
 use std::ops::Bound;
 
-use super::short_history;
-use super::{Case, DIR, Failure, Files, Part, Plan, Tally, Wrong, disk_with, rng_of};
+use super::{Case, DIR, Failure, Files, Part, Plan, Tally, Wrong};
+use super::{caught, disk_with, opened, replayed, rng_of, short_history};
 use crate::history::Key;
-use crate::oracle::{Model, Past};
-use crate::{Crash, LsmStore, Op, Rng, Rules, Settings, SimDisk, Store, replay};
+use crate::oracle::{Model, Past, Step};
+use crate::{Crash, LsmStore, Op, Rng, Rules, Settings, SimDisk, Store, rot};
 
 const OPS: u64 = 40;
+/// Where the first record of a log begins.
+const LOG_HEADER: usize = 512;
 /// So many damaged stores are made of the same history.
 const OF_EACH: u64 = 50;
 
@@ -27,7 +29,7 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
         let history = short_history(&mut rng, OPS);
         let settings = Settings::draw_small(&mut rng);
         let rest = rng.next_u64();
-        Case { seed, part, settings, history }.run(tally, |settings, history, tally| {
+        Case { seed, part, settings, history }.run(1, tally, |settings, history, tally| {
             damage_all(settings, history, count, &mut Rng::new(rest), tally)
         })?;
     }
@@ -42,29 +44,31 @@ fn damage_all(
     tally: &mut Tally,
 ) -> Result<(), Wrong> {
     let disk = SimDisk::new(rng.next_u64()).stepped(rng.next_u64());
-    let opened = LsmStore::open_sim(&disk, DIR, settings);
-    let mut store = opened.map_err(|error| Wrong::new(error, &disk))?;
-    let outcome = replay(&mut store, &mut Model::new(), history, Rules::EveryCrash);
-    let (_, past) = outcome.map_err(|wrong| Wrong::new(wrong.to_string(), &disk))?;
-    let killed = disk.crash(disk.events(), Crash::Kill);
-    let closed = store.close();
+    let mut store = opened(&disk, settings)?;
+    let (_, past) = replayed(&mut store, history, Rules::EveryCrash)?;
+    let events = disk.events();
+    let killed = disk.crash(events, Crash::Kill);
+    let closed = caught(|| store.close(), |what| what);
     closed.map_err(|error| Wrong::new(format!("expected to close: {error}"), &disk))?;
     let at = |disk: &SimDisk| disk.contents(std::path::Path::new(DIR));
     let (killed, closed) = (at(&killed), at(&disk));
     for _ in 0..count {
         let is_killed = rng.one_in(3);
         let mut files = if is_killed { killed.clone() } else { closed.clone() };
-        let what = damage(&mut files, rng);
+        let what = rot(&mut files, rng);
         tally.add("damaged stores", 1);
         tally.add(&format!("damaged stores: {}", what.kind), 1);
-        // What no sync made durable may look like a torn write; and the last record may.
         let steps = past.len();
         let least = match is_killed {
-            true => past.bounds(usize::MAX, Crash::LoseAll).0.min(past.before_last_write()),
+            true => {
+                let is_hit = |step: &Step| is_hit(&disk, step, &killed, &files);
+                past.spared(is_hit).min(past.bounds(events, Crash::Kill).0)
+            }
             false => steps,
         };
         let states = past.states(least, steps);
-        look(&files, &past, states, rng, tally).map_err(|wrong| {
+        let looked = caught(|| look(&files, &past, states, rng, tally), |what| what);
+        looked.map_err(|wrong| {
             let from = if is_killed { "killed" } else { "closed" };
             Wrong { what: format!("{from}, then {}: {wrong}", what.text), files }
         })?;
@@ -72,49 +76,20 @@ fn damage_all(
     Ok(())
 }
 
-/// What was done to the files.
-struct Damage {
-    kind: &'static str,
-    text: String,
-}
-
-fn damage(files: &mut Files, rng: &mut Rng) -> Damage {
-    let names: Vec<_> = files.keys().cloned().collect();
-    let name = names.get(rng.below(names.len() as u64) as usize).cloned().unwrap_or_default();
-    let Some(bytes) = files.get_mut(&name) else {
-        return Damage { kind: "nothing", text: "no file at all".to_owned() };
-    };
-    let len = bytes.len() as u64;
-    let (from, count) = (rng.below(len), 1 + rng.below(600));
-    let kind = match rng.below(12) {
-        0..=4 => {
-            bytes.iter_mut().skip(from as usize).take(1).for_each(|byte| *byte ^= 1 << (count % 8));
-            "a bit flipped"
-        }
-        5..=6 => {
-            bytes.truncate(from as usize);
-            "a file cut"
-        }
-        7..=8 => {
-            let span = bytes.iter_mut().skip(from as usize).take(count as usize);
-            span.for_each(|byte| *byte = 0);
-            "bytes zeroed"
-        }
-        9 => {
-            let span = bytes.iter_mut().skip(from as usize).take(count as usize);
-            span.for_each(|byte| *byte = rng.next_u64() as u8);
-            "bytes made up"
-        }
-        10 => {
-            bytes.extend((0..count).map(|_| rng.next_u64() as u8));
-            "a longer file"
-        }
-        _ => {
-            let _ = files.remove(&name);
-            "a file gone"
-        }
-    };
-    Damage { kind, text: format!("{kind}, {name} of {len} bytes at {from}, {count}") }
+/// Whether the record of a write in the log is not what it was, in a file of which the header
+/// is. Without a file or a header nothing is taken for a torn tail.
+fn is_hit(disk: &SimDisk, step: &Step, before: &Files, after: &Files) -> bool {
+    let writes = disk.writes(step.begun..step.ended);
+    let mut records =
+        writes.iter().filter(|(name, at, _)| name.ends_with(".log") && *at >= LOG_HEADER);
+    records.any(|(name, at, bytes)| {
+        let (Some(before), Some(after)) = (before.get(name), after.get(name)) else { return false };
+        let place = *at..at + bytes.len();
+        let stands =
+            before.get(place.clone()) == Some(bytes) && bytes.iter().any(|byte| *byte != 0);
+        let has_header = before.get(..LOG_HEADER) == after.get(..LOG_HEADER);
+        stands && has_header && after.get(place) != Some(bytes)
+    })
 }
 
 /// Opens the damaged store and looks at everything.

@@ -5,13 +5,15 @@
 //! promised, and the first operation that failed and was followed by no success may have
 //! happened as well. From there on it works.
 
+use super::images::look;
 use super::recovered::{self, Allowed, Left};
-use super::{Case, DIR, Failure, Part, Plan, Tally, Wrong, rng_of, short_history};
+use super::{Case, DIR, Failure, Part, Plan, Tally, Wrong};
+use super::{caught, caught_on, replayed, rng_of, short_history};
 use crate::oracle::Model;
-use crate::{Crash, Fault, LsmStore, Op, Rng, Rules, Settings, SimDisk, Store, replay};
+use crate::{
+    Crash, EIO, ENOSPC, Fault, LsmStore, Op, Rng, Rules, Settings, SimDisk, Store, replay,
+};
 
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 const OPS: u64 = 50;
 /// The disk counts calls only while a fault is set.
 const NO_CALL: Fault = Fault { after: u64::MAX, errno: EIO, sticky: false };
@@ -28,7 +30,7 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
         let fault = Fault { after: rng.below(calls), errno, sticky: rng.one_in(4) };
         let (history, settings) = (history.clone(), settings.clone());
         let rest = rng.next_u64();
-        Case { seed, part, settings, history }.run(tally, |settings, history, tally| {
+        Case { seed, part, settings, history }.run(1, tally, |settings, history, tally| {
             let mut rng = Rng::new(rest);
             tally.add("single-fault runs", 1);
             let kind = match (errno, fault.sticky) {
@@ -38,7 +40,8 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
                 (_, true) => "single-fault runs: ENOSPC for ever",
             };
             tally.add(kind, 1);
-            fail(seed, fault, settings, history, &mut rng, tally)
+            let disk = SimDisk::new(seed).stepped(seed);
+            caught_on(&disk, || fail(&disk, fault, settings, history, &mut rng, tally))
                 .map_err(|wrong| Wrong { what: format!("{fault:?}: {}", wrong.what), ..wrong })
         })?;
     }
@@ -57,24 +60,22 @@ fn calls(seed: u64, settings: &Settings, history: &[Op]) -> u64 {
 }
 
 fn fail(
-    seed: u64,
+    disk: &SimDisk,
     fault: Fault,
     settings: &Settings,
     history: &[Op],
     rng: &mut Rng,
     tally: &mut Tally,
 ) -> Result<(), Wrong> {
-    let disk = SimDisk::new(seed).stepped(seed);
     disk.set_fault(Some(fault));
-    let mut store = LsmStore::closed(&disk, DIR, settings);
+    let mut store = LsmStore::closed(disk, DIR, settings);
     let mut history = history.to_vec();
     if store.reopen().is_err() {
         // What follows is not asked of a store that is not there.
         history.insert(0, Op::Reopen(None));
     }
-    let outcome = replay(&mut store, &mut Model::new(), &history, Rules::Failures);
+    let (report, past) = replayed(&mut store, &history, Rules::Failures)?;
     disk.set_fault(None);
-    let (report, past) = outcome.map_err(|wrong| Wrong::new(wrong.to_string(), &disk))?;
     tally.add("operations that failed", report.refused);
     let how = match rng.below(3) {
         0 => Crash::Kill,
@@ -82,19 +83,17 @@ fn fail(
         _ => Crash::Random(rng.next_u64()),
     };
     if rng.one_in(2) {
-        let image = disk.crash(disk.events(), how);
-        let found = disk.crash(disk.events(), how);
         let left = if how == Crash::Kill { Left::SyncsFailed } else { Left::Durable };
-        let allowed = [Allowed::new(b"", &past, usize::MAX, how)];
-        return recovered::check(&image, left, &allowed, rng, tally)
-            .map_err(|what| Wrong::new(format!("then {how:?}: {what}"), &found));
+        let allowed = [Allowed::new(None, &past, usize::MAX, how)];
+        return look(|| disk.crash(disk.events(), how), left, &allowed, rng, tally)
+            .map_err(|wrong| Wrong { what: format!("then {how:?}: {}", wrong.what), ..wrong });
     }
     // A store that is not open, or whose close failed, is as a kill would leave it.
     let is_sure = store.db().is_ok() && store.close().is_ok();
     drop(store);
     let past = if is_sure { past.closed() } else { past };
     let found = disk.crash(disk.events(), Crash::Kill);
-    let allowed = [Allowed::new(b"", &past, usize::MAX, Crash::Kill)];
-    recovered::check(&disk, Left::SyncsFailed, &allowed, rng, tally)
-        .map_err(|what| Wrong::new(format!("then closed: {what}"), &found))
+    let allowed = [Allowed::new(None, &past, usize::MAX, Crash::Kill)];
+    let check = || recovered::check(disk, Left::SyncsFailed, &allowed, rng, tally);
+    caught(check, |what| what).map_err(|what| Wrong::new(format!("then closed: {what}"), &found))
 }

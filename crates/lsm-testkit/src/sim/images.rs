@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::recovered::{self, Allowed, Left};
-use super::{Case, DIR, Failure, Part, Plan, Tally, Wrong, rng_of, short_history};
-use crate::oracle::Model;
-use crate::{Crash, LsmStore, Op, Profile, Rng, Rules, Settings, SimDisk, replay};
+use super::{
+    Case, Failure, Part, Plan, Tally, Wrong, caught, opened, replayed, rng_of, short_history,
+};
+use crate::{Crash, Op, Profile, Rng, Rules, Settings, SimDisk};
 
 /// About so many different images are tried at each event.
 const PER_EVENT: u64 = 7;
@@ -28,7 +29,7 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
     let ops = if everywhere { events / EVENTS_PER_OP } else { LONG_OPS };
     let history = short_history(&mut rng, ops.clamp(1, LONG_OPS));
     let settings = Settings::draw_small(&mut rng);
-    Case { seed, part, settings, history }.run(tally, |settings, history, tally| {
+    Case { seed, part, settings, history }.run(1, tally, |settings, history, tally| {
         let events = if everywhere { None } else { Some(events) };
         crash(seed, settings, history, events, tally)
     })
@@ -44,10 +45,8 @@ fn crash(
     tally: &mut Tally,
 ) -> Result<(), Wrong> {
     let disk = SimDisk::new(seed).stepped(seed);
-    let opened = LsmStore::open_sim(&disk, DIR, settings);
-    let mut store = opened.map_err(|error| Wrong::new(error, &disk))?;
-    let outcome = replay(&mut store, &mut Model::new(), history, Rules::EveryCrash);
-    let (report, past) = outcome.map_err(|wrong| Wrong::new(wrong.to_string(), &disk))?;
+    let mut store = opened(&disk, settings)?;
+    let (report, past) = replayed(&mut store, history, Rules::EveryCrash)?;
     tally.report(&report);
     let mut rng = Rng::new(seed);
     let all = disk.events() as u64 + 1;
@@ -63,14 +62,28 @@ fn crash(
     let images = disk.crashes(profile).seed(seed).random(OF_A_KIND).singles(OF_A_KIND);
     for image in images.torn(OF_A_KIND).filter(|image| chosen.contains(&image.event())) {
         let how = image.crash();
-        let allowed = [Allowed::new(b"", &past, image.event(), how)];
-        // A disk changes when a store on it is opened: it is made once more for who looks at it.
-        recovered::check(&image.disk(), Left::by(how), &allowed, &mut rng, tally)
-            .map_err(|what| Wrong::new(format!("crashed at {image}: {what}"), &image.disk()))?;
+        let allowed = [Allowed::new(None, &past, image.event(), how)];
+        look(|| image.disk(), Left::by(how), &allowed, &mut rng, tally).map_err(|wrong| Wrong {
+            what: format!("crashed at {image}: {}", wrong.what),
+            ..wrong
+        })?;
         tally.image(how);
         tally.add("different crash images", u64::from(image.is_new()));
     }
     Ok(())
+}
+
+/// Opens what a crash left, and holds it against what is allowed. A disk changes when a store on
+/// it is opened: it is made once more for who looks at it.
+pub(super) fn look(
+    image: impl Fn() -> SimDisk,
+    left: Left,
+    allowed: &[Allowed<'_>],
+    rng: &mut Rng,
+    tally: &mut Tally,
+) -> Result<(), Wrong> {
+    let check = || recovered::check(&image(), left, allowed, rng, tally);
+    caught(check, |what| what).map_err(|what| Wrong::new(what, &image()))
 }
 
 /// Crashes for threads, which no ledger follows event by event.

@@ -1,8 +1,7 @@
 //! Long histories against the model: under two settings, and with crashes in them.
 
-use super::{Case, DIR, Failure, Part, Plan, Tally, Wrong, rng_of};
-use crate::oracle::Model;
-use crate::{Generator, LsmStore, NEVER, Op, Report, Rng, Rules, Settings, Shape, SimDisk, replay};
+use super::{Case, Failure, Part, Plan, Tally, Wrong, opened, replayed, rng_of};
+use crate::{Generator, NEVER, Op, Report, Rng, Rules, Settings, Shape, SimDisk};
 
 /// A crash comes in so many operations; the history is so much shorter for it.
 const CRASH_ONE_IN: u64 = 60;
@@ -16,7 +15,7 @@ pub(super) fn run(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<(), Box<F
     let history = Generator::new(rng.next_u64(), shape).ops(plan.ops);
     let settings = Settings::draw(&mut rng);
     let other = Settings::draw(&mut rng);
-    Case { seed, part, settings, history }.run(tally, |settings, history, tally| {
+    Case { seed, part, settings, history }.run(1, tally, |settings, history, tally| {
         let first = against_model(seed, settings, history, Rules::Plain, tally)?;
         let second = against_model(seed, &other, history, Rules::Plain, tally)?;
         tally.answers(seed, first.digest);
@@ -35,7 +34,7 @@ pub(super) fn run_crashing(seed: u64, plan: &Plan, tally: &mut Tally) -> Result<
     let shape = Shape { crash_one_in: CRASH_ONE_IN, huge_one_in: 500, ..shape(&mut rng) };
     let history = Generator::new(rng.next_u64(), shape).ops(plan.ops.div_ceil(SHORTER));
     let settings = Settings::draw(&mut rng);
-    Case { seed, part, settings, history }.run(tally, |settings, history, tally| {
+    Case { seed, part, settings, history }.run(1, tally, |settings, history, tally| {
         against_model(seed, settings, history, Rules::Crashes, tally)?;
         for op in history {
             if let Op::Crash(how) = op {
@@ -53,22 +52,13 @@ fn against_model(
     rules: Rules,
     tally: &mut Tally,
 ) -> Result<Report, Wrong> {
-    let disk = disk_of(seed);
-    let opened = LsmStore::open_sim(&disk, DIR, settings);
-    let mut store = opened.map_err(|error| Wrong::new(error, &disk))?;
-    let outcome = replay(&mut store, &mut Model::new(), history, rules);
-    let disk = store.disk().unwrap_or(&disk);
-    let (report, _) = outcome.map_err(|mismatch| Wrong::new(mismatch.to_string(), disk))?;
+    let disk = SimDisk::new(seed).stepped(seed);
+    let mut store = opened(&disk, settings)?;
+    let (report, _) = replayed(&mut store, history, rules)?;
     tally.report(&report);
     let drawn = history.iter().filter(|op| matches!(op, Op::Reopen(Some(_))));
     tally.add("settings drawn", 1 + drawn.count() as u64);
     Ok(report)
-}
-
-/// With threads, or, for every other seed, without: then the seed repeats the run.
-fn disk_of(seed: u64) -> SimDisk {
-    let disk = SimDisk::new(seed);
-    if seed.is_multiple_of(2) { disk.stepped(seed) } else { disk }
 }
 
 fn shape(rng: &mut Rng) -> Shape {

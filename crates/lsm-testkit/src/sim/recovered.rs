@@ -9,6 +9,7 @@
 use std::ops::Bound;
 
 use super::{DIR, Tally};
+use crate::client::Own;
 use crate::history::Key;
 use crate::oracle::{Model, Past, apply};
 use crate::{Crash, LsmStore, Rng, Settings, SimDisk, Store};
@@ -20,7 +21,8 @@ const MOST_AGAIN: u32 = 3;
 /// What may be found of the keys of a client: the states between two steps of its past.
 #[derive(Clone, Debug)]
 pub(super) struct Allowed<'a> {
-    prefix: &'a [u8],
+    /// Whose keys; all there are if nobody's.
+    client: Option<Own>,
     past: &'a Past,
     bounds: (usize, usize),
     /// The lower bound if the power fails on top of it.
@@ -28,19 +30,27 @@ pub(super) struct Allowed<'a> {
 }
 
 impl<'a> Allowed<'a> {
-    pub(super) fn new(prefix: &'a [u8], past: &'a Past, events: usize, how: Crash) -> Self {
+    pub(super) fn new(client: Option<Own>, past: &'a Past, events: usize, how: Crash) -> Self {
         let (least_without_power, _) = past.bounds(events, Crash::LoseAll);
-        Self { prefix, past, bounds: past.bounds(events, how), least_without_power }
+        Self { client, past, bounds: past.bounds(events, how), least_without_power }
+    }
+
+    /// All keys that there ever were, as the store has them.
+    fn keys(&self) -> impl Iterator<Item = Key> {
+        let client = self.client;
+        self.past.keys().into_iter().map(move |key| client.map_or(key.clone(), |own| own.key(&key)))
     }
 
     fn check(&self, found: &Model) -> Result<(), String> {
         let own: Model;
-        let found = if self.prefix.is_empty() {
-            found
-        } else {
-            let own_rows = found.iter().filter(|(key, _)| key.starts_with(self.prefix));
-            own = own_rows.map(|(key, value)| (key.clone(), value.clone())).collect();
-            &own
+        let found = match self.client {
+            None => found,
+            Some(client) => {
+                let rows =
+                    found.iter().filter_map(|(key, value)| Some((client.named(key)?, value)));
+                own = rows.map(|(key, value)| (key.to_vec(), value.clone())).collect();
+                &own
+            }
         };
         let (least, most) = self.bounds;
         if self.past.find(found, least, most).is_some() {
@@ -97,7 +107,7 @@ fn check_again(
     let opened = image.events();
     let found = contents(&store, rng)?;
     allowed.iter().try_for_each(|allowed| allowed.check(&found))?;
-    for key in allowed.iter().flat_map(|allowed| allowed.past.keys()) {
+    for key in allowed.iter().flat_map(Allowed::keys) {
         let got = store.get(&key)?;
         if got.as_ref() != found.get(&key) {
             let scanned = found.get(&key);
@@ -116,7 +126,7 @@ fn check_again(
         let still = match left {
             Left::InMemory if at < opened => after_again(allowed, then),
             Left::SyncsFailed => after_again(allowed, then),
-            _ => vec![Allowed::new(b"", &same, 0, then)],
+            _ => vec![Allowed::new(None, &same, 0, then)],
         };
         let left = if then == Crash::Kill { left } else { Left::Durable };
         check_again(&second, left, &still, rng, tally, depth + 1).map_err(|what| {

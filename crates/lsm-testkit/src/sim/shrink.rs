@@ -7,17 +7,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Op;
+use super::Item;
 
 /// Looks for a shorter history that fails, for so long. `fails` says what is wrong with a
 /// history, if anything is; `wrong` is what it says of the one given. Returns the shortest
 /// one that was found, and what is wrong with it.
-pub fn shrink<W>(
-    history: Vec<Op>,
+pub fn shrink<T: Item, W>(
+    history: Vec<T>,
     wrong: W,
     time: Duration,
-    mut fails: impl FnMut(&[Op]) -> Option<W>,
-) -> (Vec<Op>, W) {
+    mut fails: impl FnMut(&[T]) -> Option<W>,
+) -> (Vec<T>, W) {
     let begun = Instant::now();
     let mut found = (history, wrong);
     let mut chunk = found.0.len().div_ceil(2);
@@ -45,21 +45,21 @@ pub fn shrink<W>(
     found
 }
 
-fn leave_out(history: &[Op], at: usize, count: usize) -> Vec<Op> {
+fn leave_out<T: Clone>(history: &[T], at: usize, count: usize) -> Vec<T> {
     let rest = history.iter().enumerate().filter(|(other, _)| !(at..at + count).contains(other));
     rest.map(|(_, op)| op.clone()).collect()
 }
 
 /// Makes each operation smaller for as long as that still fails.
-fn smaller_ones<W>(
-    found: &mut (Vec<Op>, W),
+fn smaller_ones<T: Item, W>(
+    found: &mut (Vec<T>, W),
     begun: Instant,
     time: Duration,
-    mut fails: impl FnMut(&[Op]) -> Option<W>,
+    mut fails: impl FnMut(&[T]) -> Option<W>,
 ) {
     let mut at = 0;
     while at < found.0.len() && begun.elapsed() < time {
-        let smaller = found.0.get(at).map(Op::smaller).unwrap_or_default();
+        let smaller = found.0.get(at).map(Item::smaller).unwrap_or_default();
         let better = smaller.into_iter().find_map(|op| {
             let mut history = found.0.clone();
             history.get_mut(at).into_iter().for_each(|old| *old = op.clone());

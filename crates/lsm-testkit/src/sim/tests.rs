@@ -18,6 +18,8 @@ enum Bug {
     LosesAtReopening,
     LosesAtCrashes,
     SaysNoAndWrites,
+    PanicsAtDeletes,
+    None,
 }
 
 /// A store with a bug that shows every fifth time.
@@ -30,7 +32,10 @@ struct Planted {
 
 impl Planted {
     fn new(bug: Bug) -> Self {
-        let store = LsmStore::open_sim(&SimDisk::new(1), DIR, &Settings::default()).unwrap();
+        Self::on(LsmStore::open_sim(&SimDisk::new(1), DIR, &Settings::default()).unwrap(), bug)
+    }
+
+    fn on(store: LsmStore, bug: Bug) -> Self {
         Self { store, bug, times: Cell::new(0), old: RefCell::new(None) }
     }
 
@@ -74,6 +79,7 @@ impl Store for Planted {
         if is_delete && self.shows(Bug::ForgetsDeletes) {
             return Ok(());
         }
+        assert!(!is_delete || !self.shows(Bug::PanicsAtDeletes), "planted");
         self.store.write(changes, single)?;
         match self.shows(Bug::SaysNoAndWrites) {
             true => Err("cannot write: said so".to_owned()),
@@ -201,16 +207,88 @@ fn a_failure_names_its_seed_and_history_and_has_the_files() {
         let files = Files::from([("MANIFEST".to_owned(), vec![1])]);
         if deletes < 2 { Ok(()) } else { Err(Wrong { what: "two deletes".to_owned(), files }) }
     };
-    let failure = case().run(&mut Tally::default(), run).unwrap_err();
-    assert_eq!((failure.seed, failure.history.len()), (7, 2));
+    let failure = case().run(1, &mut Tally::default(), run).unwrap_err();
+    assert_eq!((failure.seed, failure.histories[0].len()), (7, 2));
     assert_eq!(failure.wrong.files.len(), 1);
     let text = failure.to_string();
     assert!(text.starts_with("seed 7, part model, features ["), "{text}");
     assert!(text.contains("]: two deletes\n"), "{text}");
     assert!(text.contains("\n  delete \""), "{text}");
     let panics = |_: &Settings, _: &[Op], _: &mut Tally| panic!("told so");
-    let failure = case().run(&mut Tally::default(), panics).unwrap_err();
-    assert_eq!((failure.wrong.what.as_str(), failure.history.len()), ("a panic: told so", 0));
+    let failure = case().run(1, &mut Tally::default(), panics).unwrap_err();
+    assert_eq!((failure.wrong.what.as_str(), failure.histories[0].len()), ("a panic: told so", 0));
+}
+
+/// A store that one of its clients does not delete from, now and then.
+fn failure_of_threads(bug: Bug) -> Failure {
+    let history = threads::history(&mut Rng::new(5), 60);
+    let settings = Settings::default();
+    let case = Case { seed: 5, part: Part::Threads, settings, history };
+    let run = |settings: &Settings, history: &[threads::Turn], tally: &mut Tally| {
+        let clients = threads::Clients { seed: 5, settings, history };
+        clients.use_and_crash(0, &mut Rng::new(5), tally, |store, client| {
+            Planted::on(store, if client == 1 { bug } else { Bug::None })
+        })
+    };
+    *case.run(2, &mut Tally::default(), run).unwrap_err()
+}
+
+#[test]
+fn a_failure_of_threads_tells_what_each_client_did_and_shrinks_to_a_handful() {
+    let failure = failure_of_threads(Bug::ForgetsDeletes);
+    let counts: Vec<_> = failure.histories.iter().map(Vec::len).collect();
+    // Five deletes, and a put before the fifth of them.
+    assert!(matches!(counts.as_slice(), [0, 1..=6, 0]), "{failure}");
+    assert!(failure.wrong.what.starts_with("client 1, operation "), "{failure}");
+    let told = format!("history of client 1, {} operations:\n  ", counts[1]);
+    assert!(failure.to_string().contains(&told), "{failure}");
+    assert!(failure.wrong.files.contains_key("MANIFEST"), "{failure}");
+}
+
+#[test]
+fn a_failure_that_shows_now_and_then_shrinks_in_some_tries() {
+    let history = Generator::new(1, Shape::default()).ops(50);
+    let case =
+        |history| Case { seed: 7, part: Part::Model, settings: Settings::default(), history };
+    let shrunk = |tries: u32| {
+        let times = Cell::new(0);
+        let run = |_: &Settings, history: &[Op], _: &mut Tally| {
+            times.set(times.get() + 1);
+            let has_delete = history.iter().any(|op| matches!(op, Op::Delete(_)));
+            if has_delete && times.get() % 3 == 1 { Err(Wrong::default()) } else { Ok(()) }
+        };
+        case(history.clone()).run(tries, &mut Tally::default(), run).unwrap_err().histories[0].len()
+    };
+    assert_eq!(shrunk(3), 1);
+    assert!(shrunk(1) > 1);
+}
+
+/// In each part: what happens with a store is caught where its disk is known.
+#[test]
+fn a_panic_is_told_with_the_files_of_the_store() {
+    let settings = Settings::default();
+    let disk = SimDisk::new(1).stepped(1);
+    let mut store = opened(&disk, &settings).unwrap();
+    store.write(&[(b"a".to_vec(), Some(b"v".to_vec()))], true).unwrap();
+    let is_told = |wrong: &Wrong| {
+        wrong.what.contains("a panic: the call that was told to panic")
+            && wrong.files.contains_key("MANIFEST")
+    };
+    let panicking = || {
+        let disk = disk.crash(disk.events(), Crash::Kill);
+        disk.set_panic(Some(1));
+        disk
+    };
+    assert!(is_told(&opened(&panicking(), &settings).unwrap_err()));
+    let (mut rng, mut tally) = (Rng::new(1), Tally::default());
+    let look = images::look(panicking, recovered::Left::InMemory, &[], &mut rng, &mut tally);
+    assert!(is_told(&look.unwrap_err()));
+    disk.set_panic(Some(0));
+    let outcome = replayed(&mut store, &[Op::Reopen(None)], Rules::Plain);
+    assert!(is_told(&outcome.unwrap_err()));
+    let failure = failure_of_threads(Bug::PanicsAtDeletes);
+    assert!(failure.wrong.what.contains("client 1, a panic: planted"), "{failure}");
+    assert!(failure.wrong.files.contains_key("MANIFEST"), "{failure}");
 }
 
 /// A disk whose contents are an older state than a crash may leave.
@@ -229,7 +307,7 @@ fn a_lost_write_a_half_batch_and_a_delete_undone_are_no_states_of_the_past() {
     let (_, past) = replay(&mut store, &mut model, &history, Rules::EveryCrash).unwrap();
     store.close().unwrap();
     let check = |disk: &SimDisk, rng: u64| {
-        let allowed = [recovered::Allowed::new(b"", &past, usize::MAX, Crash::Kill)];
+        let allowed = [recovered::Allowed::new(None, &past, usize::MAX, Crash::Kill)];
         let (mut rng, mut tally) = (Rng::new(rng), Tally::default());
         recovered::check(disk, recovered::Left::Durable, &allowed, &mut rng, &mut tally)
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 
-use lsm_testkit::{Fault, SimDisk};
+use lsm_testkit::{EIO, Fault, SimDisk};
 use lsm_vfs::{Fs, Name};
 use lsm_wal::{Log, LogError, LogOptions, Result};
 
@@ -188,7 +188,7 @@ fn s13_a_failed_call_is_told_and_reopening_heals() {
         let disk = SimDisk::new(7);
         let (log, _) = open(&disk, SMALL).unwrap();
         let mut acknowledged = 0;
-        disk.set_fault(Some(Fault { after, errno: 5, sticky: false }));
+        disk.set_fault(Some(Fault { after, errno: EIO, sticky: false }));
         let mut failed = false;
         for seq in 1..=30 {
             match log.append(&item(seq)) {

@@ -4,16 +4,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use lsm_testkit::{Fault, SimDisk};
+use lsm_testkit::{EIO, ENOSPC, Fault, SimDisk};
 use lsm_vfs::RealFs;
 use lsm_wal::{LogError, LogWriter, MAX_SEQ, Replayed, create_slot};
 
 use crate::support::{
     PATH, STORE, body, bytes, live, name, one_log, open, put, replay_all, replay_one, stamp,
 };
-
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 
 fn disk_kind(error: &LogError) -> Option<ErrorKind> {
     match error {
