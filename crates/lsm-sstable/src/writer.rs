@@ -136,6 +136,8 @@ pub struct RunWriter {
     carried: Option<Carried>,
     /// The payload of a block before it is compressed.
     scratch: Vec<u8>,
+    /// Bytes of all payloads before they were compressed.
+    raw_bytes: u64,
     index: IndexBuilder,
     properties: Properties,
     last_seq: SeqNo,
@@ -173,6 +175,7 @@ impl RunWriter {
             block_counts: Counts::default(),
             carried: None,
             scratch: Vec::new(),
+            raw_bytes: 0,
             index: IndexBuilder::default(),
             properties: Properties { codec: options.codec, ..Properties::default() },
             last_seq: SeqNo::MAX,
@@ -279,6 +282,7 @@ impl RunWriter {
         let start = section::begin_section(&mut self.out);
         self.out.extend_from_slice(block.stored);
         let (codec, raw) = (block.codec, block.raw);
+        self.raw_bytes += raw as u64;
         let frame = Frame { kind: SectionKind::Block, codec, number, raw };
         let len = section::end_section(&mut self.out, start, &self.identity, offset, &frame)?;
         self.carried = Some(Carried { last, len, counts: found.counts });
@@ -346,6 +350,7 @@ impl RunWriter {
             self.block.finish(&mut self.out);
             (Codec::Plain, self.out.len() - start - SECTION_HEADER_BYTES)
         };
+        self.raw_bytes += raw as u64;
         let frame = Frame { kind: SectionKind::Block, codec, number, raw };
         let len = section::end_section(&mut self.out, start, &self.identity, offset, &frame)?;
         self.index.push(len, core::mem::take(&mut self.block_counts), continues);
@@ -372,10 +377,13 @@ impl RunWriter {
         self.block.bytes()
     }
 
-    /// About how long the table would be if it ended now.
+    /// About how long the table would be if it ended now: what waits is taken to be
+    /// compressed as well as what does not.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {
-        self.offset() + self.block.bytes() as u64
+        let (written, waiting) = (self.offset(), self.block.bytes() as u64);
+        let stored = u128::from(waiting) * u128::from(written);
+        written + (stored / u128::from(self.raw_bytes.max(written))) as u64
     }
 
     /// How many entries were added.
