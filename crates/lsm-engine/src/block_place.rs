@@ -88,7 +88,7 @@ impl BlockPlace {
     ) -> Result<Option<Self>> {
         let meta = live.table.meta();
         let Some(handle) = meta.block(block) else { return Ok(None) };
-        let (bytes, payload, section) = read(&live.table, &handle, reading)?;
+        let Loaded { bytes, payload, section } = read(&live.table, &handle, reading)?;
         let whole = bytes.all().get(payload.clone()).unwrap_or_default();
         let opened = live.table.open_block(&handle, whole)?;
         key.set_prefix(opened.prefix());
@@ -210,29 +210,32 @@ impl BlockPlace {
     }
 }
 
-/// The payload of a block, and where in the bytes it is; for a merge the block as it is
-/// stored, too.
-fn read(
-    table: &Arc<Table>,
-    handle: &BlockHandle,
-    reading: Reading,
-) -> Result<(Bytes, Range<usize>, Option<Arc<[u8]>>)> {
+/// A block's bytes, and where in them its payload is.
+struct Loaded {
+    bytes: Bytes,
+    payload: Range<usize>,
+    /// The block as it is stored, for a merge.
+    section: Option<Arc<[u8]>>,
+}
+
+fn read(table: &Arc<Table>, handle: &BlockHandle, reading: Reading) -> Result<Loaded> {
     let bytes = match reading {
         Reading::Merge => {
             let ReadBlock { bytes, payload, section } = table.read_block(handle)?;
-            return Ok((Bytes::Held(bytes), payload, Some(section)));
+            return Ok(Loaded { bytes: Bytes::Held(bytes), payload, section: Some(section) });
         }
         Reading::Serve | Reading::Ahead => table.peek_block_bytes(handle)?.0,
     };
-    Ok(match bytes {
+    let (bytes, payload) = match bytes {
         BlockBytes::InPlace(payload) => {
-            (Bytes::InPlace(Arc::clone(table)), range_in(table.mapped(), payload), None)
+            (Bytes::InPlace(Arc::clone(table)), range_in(table.mapped(), payload))
         }
         BlockBytes::Held(held) => {
             let all = 0..held.len();
-            (Bytes::Held(held), all, None)
+            (Bytes::Held(held), all)
         }
-    })
+    };
+    Ok(Loaded { bytes, payload, section: None })
 }
 
 /// How many entries of a table lie before a key, and in which block the first behind it
@@ -247,7 +250,7 @@ pub(crate) fn rank(table: &Arc<Table>, key: &[u8], reading: Reading) -> Result<R
     let block = meta.find_block(key).unwrap_or(meta.block_count());
     let mut before = meta.counts_before(block).entries;
     if let Some(handle) = meta.block(block) {
-        let (bytes, payload, _) = read(table, &handle, reading)?;
+        let Loaded { bytes, payload, .. } = read(table, &handle, reading)?;
         let opened = table.open_block(&handle, bytes.all().get(payload).unwrap_or_default())?;
         let found = opened.search(InternalKey::first_of(key));
         before += found.map_err(|error| table.error(error))? as u64;

@@ -103,7 +103,7 @@ fn a_block_goes_only_behind_lower_keys_and_nothing_has_changed_then() {
 /// Bytes that were forged with a checksum of their own: what is between the fields of a
 /// block is damage all the same.
 #[test]
-fn s38_a_block_whose_entries_do_not_ascend_is_not_carried() {
+fn a_block_whose_entries_do_not_ascend_is_not_carried() {
     let bytes = write(&ordinary(400), 5, options(4096, Codec::Plain));
     let mut source = Source::new(&bytes);
     let block = source.reader.meta().block(0).unwrap();
