@@ -6,8 +6,9 @@
 //! ```
 //!
 //! It prints how long it takes to look at the ten next rows where 270,000 were just
-//! deleted before them, at once and at rest; and then how long a push and a pop take
-//! from the first to the last of so many steps (100,000 if nothing is said).
+//! deleted before them, at once and at rest; and then how long a push, a look at what is next
+//! and a pop take, from the first to the last of so many steps (100,000 if nothing is said),
+//! and what the store is like meanwhile.
 
 #![expect(clippy::print_stdout, reason = "an example shows its work")]
 
@@ -103,21 +104,29 @@ fn work(steps: u64) -> Result<(), Failure> {
     (0..WAITING).try_for_each(|number| db.put(key(number), JOB))?;
     let part = (steps / PARTS).max(1);
     for from in (0..steps).step_by(part as usize) {
-        let (mut push, mut pop) = (Duration::ZERO, Duration::ZERO);
+        let (mut push, mut peek, mut pop) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let to = steps.min(from + part);
         for number in from..to {
             let begun = Instant::now();
             db.put(key(number + WAITING), JOB)?;
             let pushed = Instant::now();
             let (next, _) = db.prefix("job/").next().ok_or("the queue is empty")??;
+            let peeked = Instant::now();
             assert_eq!(next, *key(number).as_bytes(), "the head of the queue");
             db.delete(&next)?;
             push += pushed - begun;
-            pop += pushed.elapsed();
+            peek += peeked - pushed;
+            pop += peeked.elapsed();
         }
-        let count = to - from;
-        let (push, pop) = (per(push, count, 1e6), per(pop, count, 1e6));
-        println!("up to step {to}: push {push:.2} us, pop {pop:.2} us");
+        let [push, peek, pop] = [push, peek, pop].map(|time| per(time, to - from, 1e6));
+        let stats = db.stats();
+        println!(
+            "up to step {to}: push {push:.2} us, peek {peek:.2} us, pop {pop:.2} us; \
+             runs {}, tables {}, {} KiB",
+            stats.runs,
+            stats.tables,
+            stats.table_bytes >> 10
+        );
     }
     Ok(db.close()?)
 }

@@ -7,12 +7,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lsm_sstable::{Block, BlockHandle, BlockPlaces, SstError, range_in};
+use lsm_sstable::{Block, BlockHandle, BlockPlaces, SstError, StoredBlock, range_in};
 use lsm_types::{InternalKey, Kind, SeqNo};
 
 use crate::Result;
 use crate::key_buffer::KeyBuffer;
-use crate::table::{BlockBytes, Table};
+use crate::table::{BlockBytes, ReadBlock, Table};
 use crate::value::{INLINE_BYTES, Value};
 use crate::view::LiveTable;
 
@@ -48,6 +48,8 @@ pub(crate) struct BlockPlace {
     bytes: Bytes,
     /// Where the block's payload lies in the bytes.
     payload: Range<usize>,
+    /// The block as it is stored, if a merge reads it.
+    section: Option<Arc<[u8]>>,
     places: BlockPlaces,
     /// The entry that is stood on, and what of it is not its key.
     pub(crate) entry: usize,
@@ -86,7 +88,7 @@ impl BlockPlace {
     ) -> Result<Option<Self>> {
         let meta = live.table.meta();
         let Some(handle) = meta.block(block) else { return Ok(None) };
-        let (bytes, payload) = read(&live.table, &handle, reading)?;
+        let Loaded { bytes, payload, section } = read(&live.table, &handle, reading)?;
         let whole = bytes.all().get(payload.clone()).unwrap_or_default();
         let opened = live.table.open_block(&handle, whole)?;
         key.set_prefix(opened.prefix());
@@ -99,6 +101,7 @@ impl BlockPlace {
             within: 0..opened.len(),
             bytes,
             payload,
+            section,
             places,
             entry: 0,
             seq: SeqNo::ZERO,
@@ -150,6 +153,20 @@ impl BlockPlace {
         Ok(true)
     }
 
+    /// Whether a merge stands at the beginning of the block, and may take all of it.
+    #[inline(always)]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.entry == 0 && self.section.is_some() && self.is_plain && self.within == (0..self.len())
+    }
+
+    /// The block as it is stored, for a merge.
+    pub(crate) fn stored(&self, table: &Table) -> Option<(BlockHandle, StoredBlock<'_>)> {
+        let (section, meta) = (self.section.as_deref()?, table.meta());
+        let handle = meta.block(self.block)?;
+        // It was parsed when it was entered: it is a block.
+        Some((handle, meta.stored_block(&handle, section, self.payload()).ok()?))
+    }
+
     /// The value of the entry.
     #[inline]
     pub(crate) fn value(&self) -> Option<&[u8]> {
@@ -193,17 +210,23 @@ impl BlockPlace {
     }
 }
 
-/// The payload of a block, and where in the bytes it is.
-fn read(
-    table: &Arc<Table>,
-    handle: &BlockHandle,
-    reading: Reading,
-) -> Result<(Bytes, Range<usize>)> {
+/// A block's bytes, and where in them its payload is.
+struct Loaded {
+    bytes: Bytes,
+    payload: Range<usize>,
+    /// The block as it is stored, for a merge.
+    section: Option<Arc<[u8]>>,
+}
+
+fn read(table: &Arc<Table>, handle: &BlockHandle, reading: Reading) -> Result<Loaded> {
     let bytes = match reading {
-        Reading::Merge => BlockBytes::Held(table.read_block(handle)?),
+        Reading::Merge => {
+            let ReadBlock { bytes, payload, section } = table.read_block(handle)?;
+            return Ok(Loaded { bytes: Bytes::Held(bytes), payload, section: Some(section) });
+        }
         Reading::Serve | Reading::Ahead => table.peek_block_bytes(handle)?.0,
     };
-    Ok(match bytes {
+    let (bytes, payload) = match bytes {
         BlockBytes::InPlace(payload) => {
             (Bytes::InPlace(Arc::clone(table)), range_in(table.mapped(), payload))
         }
@@ -211,7 +234,8 @@ fn read(
             let all = 0..held.len();
             (Bytes::Held(held), all)
         }
-    })
+    };
+    Ok(Loaded { bytes, payload, section: None })
 }
 
 /// How many entries of a table lie before a key, and in which block the first behind it
@@ -226,7 +250,7 @@ pub(crate) fn rank(table: &Arc<Table>, key: &[u8], reading: Reading) -> Result<R
     let block = meta.find_block(key).unwrap_or(meta.block_count());
     let mut before = meta.counts_before(block).entries;
     if let Some(handle) = meta.block(block) {
-        let (bytes, payload) = read(table, &handle, reading)?;
+        let Loaded { bytes, payload, .. } = read(table, &handle, reading)?;
         let opened = table.open_block(&handle, bytes.all().get(payload).unwrap_or_default())?;
         let found = opened.search(InternalKey::first_of(key));
         before += found.map_err(|error| table.error(error))? as u64;

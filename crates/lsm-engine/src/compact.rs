@@ -60,6 +60,9 @@ impl Options {
 impl Shared {
     /// The step that somebody or the policy asks for now.
     pub(crate) fn next_merge(&self, work: &Work) -> Option<Step> {
+        if self.is_stopping() {
+            return None;
+        }
         let view = self.view.load();
         if !work.asked.is_empty() {
             return self.next_beside_asked(work, &view.tables);

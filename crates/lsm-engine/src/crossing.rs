@@ -1,5 +1,8 @@
 //! Dead keys that a reader crosses between two rows, and the memo that it leaves.
 //!
+//! A put into a memo leaves it in two parts: who jumps several of them and finds nothing
+//! between them leaves one again.
+//!
 //! The keys are looked at in groups: with the first of each group, the reader asks for a
 //! memo that covers it, and otherwise takes note of it. So within a memo at most a group
 //! is walked, and of what a memo could say at most a group is lost at its ends.
@@ -28,14 +31,15 @@ pub(crate) struct Crossing {
     low: Vec<u8>,
     high: Vec<u8>,
     is_empty: bool,
-    has_jumped: bool,
+    /// Memos jumped.
+    jumps: usize,
     is_too_long: bool,
 }
 
 impl Crossing {
     /// At a dead key that the reader came to from a row, or from `origin`, where it began.
     pub(crate) fn begin(&mut self, origin: Option<&[u8]>) {
-        (self.walked, self.has_jumped, self.is_too_long) = (0, false, false);
+        (self.walked, self.jumps, self.is_too_long) = (0, 0, false);
         self.is_empty = true;
         self.low.clear();
         self.high.clear();
@@ -56,7 +60,7 @@ impl Crossing {
 
     fn pass_first(&mut self, key: &[u8], seen: SeqNo, view: &View) -> Option<Arc<Memo>> {
         if let Some(memo) = view.memos.find(key, seen) {
-            self.has_jumped = true;
+            self.jumps += 1;
             self.cover(memo.start(), memo.end());
             return Some(memo);
         }
@@ -85,7 +89,11 @@ impl Crossing {
 
     /// Leaves a memo if what was crossed is worth one.
     pub(crate) fn end(&mut self, seen: SeqNo, view: &View) {
-        let worth = if self.has_jumped { WORTH_MORE } else { WORTH };
+        let worth = match self.jumps {
+            0 => WORTH,
+            1 => WORTH_MORE,
+            _ => 0,
+        };
         if self.walked < worth || self.is_too_long {
             return;
         }
@@ -180,6 +188,62 @@ mod tests {
         assert!(most <= WORTH + 2 * GROUP, "{most}");
     }
 
+    /// Pushes land in front of the queue, where all is dead, and are taken off at once.
+    #[test]
+    fn a_queue_with_pushes_into_what_is_dead_walks_over_few_dead_keys() {
+        for together in [1, 3] {
+            let engine = open();
+            put(&engine, (0..20_000).step_by(2));
+            delete(&engine, (0..18_000).step_by(2));
+            assert_eq!(peek(&engine, false), (Some(key(18_000)), 9_000));
+            let mut rng = lsm_testkit::Rng::new(together);
+            for _ in 0..300 {
+                let mut pushed: Vec<_> = (0..together).map(|_| rng.below(18_000)).collect();
+                pushed.sort_unstable();
+                pushed.dedup();
+                put(&engine, pushed.iter().copied());
+                for number in pushed {
+                    let (found, walked) = peek(&engine, false);
+                    assert_eq!(found, Some(key(number)));
+                    assert!(walked <= 4 * GROUP, "{walked} to {number}");
+                    delete(&engine, [number]);
+                }
+                let (found, walked) = peek(&engine, false);
+                assert_eq!(found, Some(key(18_000)));
+                assert!(walked <= 4 * GROUP, "{walked} behind {together}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_put_leaves_the_parts_of_a_memo_on_either_side() {
+        for numbers in [vec![500], vec![300, 700], vec![101, 102, 103, 104], vec![200; 6]] {
+            let engine = open();
+            put(&engine, 0..1_000);
+            delete(&engine, 100..900);
+            assert_eq!(rows(&engine).count(), 200);
+            let mut batch = Batch::default();
+            numbers.iter().for_each(|number| batch.put(&key(*number), b"value"));
+            engine.write(batch).unwrap();
+            for number in 110..880 {
+                let is_dead = !numbers.contains(&number);
+                assert_eq!(rows(&engine).memo_at(&key(number)), is_dead, "{number}, {numbers:?}");
+            }
+            let distinct: std::collections::BTreeSet<_> = numbers.iter().collect();
+            assert_eq!(rows(&engine).count(), 200 + distinct.len());
+        }
+        // What breaks it in many places is not worth it.
+        let engine = open();
+        put(&engine, 0..1_000);
+        delete(&engine, 100..900);
+        assert_eq!(rows(&engine).count(), 200);
+        let mut batch = Batch::default();
+        (300..310).for_each(|number| batch.put(&key(number), b"value"));
+        engine.write(batch).unwrap();
+        assert!(!rows(&engine).memo_at(&key(200)));
+        assert_eq!(rows(&engine).count(), 210);
+    }
+
     #[test]
     fn a_queue_that_runs_empty_walks_over_few_dead_keys() {
         let engine = open();
@@ -211,12 +275,12 @@ mod tests {
         delete(&engine, 0..dead);
         assert!(peek_at(dead) < 100 + 2 * GROUP);
         assert!(peek_at(dead) < GROUP && rows(&engine).memo_at(&[]));
-        // A put breaks it. Later deletes are looked over by themselves then.
+        // A put leaves two parts of it. Later deletes are looked over with the second.
         put(&engine, [7]);
         delete(&engine, dead..dead + STEP as u64);
-        assert_eq!(peek_at(7), 7);
+        assert_eq!(peek_at(7), 0);
         assert!(rows(&engine).memo_at(&key(3 * STEP as u64 + 50)));
-        assert!(!rows(&engine).memo_at(&key(100)));
+        assert!(rows(&engine).memo_at(&key(100)));
         // What is deleted in no order is left to readers.
         delete(&engine, (dead + STEP as u64..2 * dead).rev());
         engine.wait_idle().unwrap();

@@ -32,6 +32,7 @@
 mod ask;
 mod block_place;
 mod buffer;
+mod carry;
 mod cleaner;
 mod close;
 mod compact;

@@ -10,7 +10,8 @@
 //! do not touch it, and a reader that sees exactly the writes up to a number between the
 //! two may jump over the range in all of its sources at once. (What a reader sees is made
 //! exact in [`pinned`](crate::current::Current::pinned).) Deletes leave a range dead; the
-//! first put into it sets `until`.
+//! first put into it sets `until`, and leaves what lies on either side of its key as memos of
+//! their own, if no reader is installing one and the keys are few and short.
 //!
 //! # Why no put is missed
 //!
@@ -30,6 +31,10 @@
 //!   frozen meanwhile, so that later puts may be in another one, the memo is discarded.
 //! * A put up to `seq` was seen by the reader that found the range dead.
 //!
+//! The parts of a memo that a put broke are in the set before that put is published, and
+//! later puts find them there: there is one writer. Earlier ones would have broken the memo
+//! before, and then it is not split. Who sees the put loads a set without the memo.
+//!
 //! A memo leaves the set only for one that is confirmed already, and never comes back. So
 //! who finds it in the set, with a number that was taken before, knows that all puts up to
 //! this number came while it was there, or before. Writes that failed are in no state that
@@ -38,10 +43,14 @@
 
 use lsm_types::SeqNo;
 
+use crate::crossing::LONGEST_NOTED;
 use crate::sync::shown::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, Swap, fence};
 
 /// How many are kept; each makes a put into the span of all of them dearer.
 const MOST: usize = 16;
+
+/// More keys that one group puts into a memo are not worth its parts.
+const MOST_SPLITS: usize = 4;
 
 /// A range of keys of which none had a value for a while.
 #[derive(Debug)]
@@ -67,6 +76,25 @@ impl Memo {
 
     fn contains(&self, key: &[u8]) -> bool {
         *self.start <= *key && *key < *self.end
+    }
+
+    /// What is left of it beside keys that were put, in order and without repetition.
+    fn parts(&self, keys: &[&[u8]]) -> Vec<Arc<Self>> {
+        let mut starts = vec![self.start.to_vec()];
+        // The first key behind each.
+        starts.extend(keys.iter().map(|key| [key, &[0][..]].concat()));
+        let ends = keys.iter().copied().chain([&*self.end]);
+        let parts = starts.into_iter().zip(ends).filter(|(start, end)| start.as_slice() < *end);
+        let part = |(start, end): (Vec<u8>, &[u8])| {
+            Arc::new(Self {
+                start: start.into(),
+                end: end.into(),
+                seq: self.seq,
+                until: AtomicU64::new(u64::MAX),
+                is_confirmed: AtomicBool::new(true),
+            })
+        };
+        parts.map(part).collect()
     }
 
     fn is_broken(&self) -> bool {
@@ -115,12 +143,35 @@ impl Set {
     /// one that was put into goes, or the oldest.
     fn confirmed(&self, memo: &Arc<Memo>) -> Self {
         let left = self.memos.iter().filter(|other| !other.is_replaced_by(memo));
-        let mut memos: Vec<_> = left.chain([memo]).map(Arc::clone).collect();
+        Self::of_most(left.chain([memo]).map(Arc::clone).collect())
+    }
+
+    fn of_most(mut memos: Vec<Arc<Memo>>) -> Self {
         while memos.len() > MOST {
             let broken = memos.iter().position(|memo| memo.is_broken());
             memos.remove(broken.unwrap_or_default());
         }
         Self::of(memos)
+    }
+
+    /// With the parts of those memos that the write `first` and those of its group broke by
+    /// putting `keys`, in their places.
+    fn split(&self, first: SeqNo, keys: &[&[u8]]) -> Self {
+        let mut memos = Vec::with_capacity(self.memos.len() + 1);
+        for memo in &self.memos {
+            let mut inside: Vec<_> =
+                keys.iter().copied().filter(|key| memo.contains(key)).collect();
+            inside.sort_unstable();
+            inside.dedup();
+            let is_short = inside.iter().all(|key| key.len() < LONGEST_NOTED);
+            let is_broken_now = memo.until.load(Ordering::Acquire) == first.get();
+            if is_broken_now && is_short && inside.len() <= MOST_SPLITS {
+                memos.extend(memo.parts(&inside));
+            } else {
+                memos.push(Arc::clone(memo));
+            }
+        }
+        Self::of_most(memos)
     }
 }
 
@@ -178,10 +229,21 @@ impl Memos {
         if lsm_planted::is(lsm_planted::Bug::MemoKept) {
             return;
         }
+        let mut broken_by = Vec::new();
         let set = self.set.load();
         for key in puts().filter(|key| set.spans(key)) {
-            let inside = set.memos.iter().filter(|memo| memo.contains(key) && !memo.is_broken());
-            inside.for_each(|memo| memo.until.store(first.get(), Ordering::Release));
+            let of_group = |memo: &Memo| memo.until.load(Ordering::Acquire) >= first.get();
+            let inside = || set.memos.iter().filter(|memo| memo.contains(key) && of_group(memo));
+            inside().for_each(|memo| memo.until.store(first.get(), Ordering::Release));
+            broken_by.extend(inside().next().map(|_| key));
+        }
+        drop(set);
+        // While a reader installs one, the set is its own.
+        if !broken_by.is_empty()
+            && let Some(_installing) = self.installing.try_lock()
+        {
+            let set = self.set.load_full();
+            self.set.store(Arc::new(set.split(first, &broken_by)));
         }
     }
 
@@ -385,6 +447,34 @@ mod models {
             assert!(!(has_value && is_dead), "a memo hides a value after {seen}");
             writer.join().unwrap();
             assert!(read(&shown).2, "the memo is there");
+        });
+    }
+
+    #[test]
+    fn a_put_into_a_part_of_a_memo_is_not_missed() {
+        model(3, || {
+            let shown = Arc::new((Memos::default(), AtomicU64::new(1)));
+            shown.0.leave(b"a", b"z", SeqNo::new(1).unwrap(), |_| false);
+            let writer = Arc::clone(&shown);
+            let writer = thread::spawn(move || {
+                for (number, key) in [(2, b"k"), (3, b"p")] {
+                    let seq = SeqNo::new(number).unwrap();
+                    writer.0.note_puts(seq, seq, || [key.as_slice()].into_iter());
+                    writer.1.store(number, Ordering::Release);
+                }
+            });
+            for _ in 0..2 {
+                let seen = SeqNo::new(shown.1.load(Ordering::Acquire)).unwrap();
+                for (number, key) in [(2, b"k"), (3, b"p")] {
+                    let is_dead = shown.0.find(key, seen).is_some();
+                    assert!(!is_dead || seen.get() < number, "a memo hides {number}");
+                }
+            }
+            writer.join().unwrap();
+            let last = SeqNo::new(3).unwrap();
+            let is_dead = |key: &[u8]| shown.0.find(key, last).is_some();
+            assert!(is_dead(b"b") && is_dead(b"m") && is_dead(b"q"), "the parts are there");
+            assert!(!is_dead(b"k") && !is_dead(b"p"));
         });
     }
 

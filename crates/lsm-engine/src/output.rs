@@ -1,5 +1,7 @@
 //! Writing tables: what a flush and a merge have in common.
 //!
+//! A merge gives rows, and blocks [as they are](crate::carry).
+//!
 //! Steps for each table: reserve a number, write a temporary in chunks of 64 KiB, sync it
 //! every 4 MiB and at the end, rename it; the same for its filter. After the last one the directory is
 //! synced. Until they are kept, tables are taken back when the output is dropped,
@@ -10,10 +12,11 @@ use std::sync::Arc;
 use lsm_compaction::{Cuts, DropRule};
 use lsm_manifest::{Span, TableMeta, fence};
 use lsm_merge::Merge;
-use lsm_sstable::{Identity, RunMeta, RunWriter, WriteOptions};
+use lsm_sstable::{Identity, RunMeta, RunWriter, WriteError, WriteOptions};
 use lsm_types::{Entry, Kind, TableNo, TableUid};
 use lsm_vfs::{File, write_all_at};
 
+use crate::carry::{Carry, Whole};
 use crate::install::Commit;
 use crate::names::FileName;
 use crate::shared::Shared;
@@ -58,7 +61,9 @@ struct Half {
     synced: u64,
     /// The last key.
     last: Vec<u8>,
+    /// Whether it has `table_bytes`.
     is_full: bool,
+    table_bytes: u64,
 }
 
 impl<'a> Output<'a> {
@@ -77,8 +82,30 @@ impl<'a> Output<'a> {
     /// A full table ends at the first key with another fence, so that the tables of
     /// a run never share one: fences alone tell them apart.
     pub(crate) fn push(&mut self, entry: &Entry<'_>) -> Result<()> {
+        let half = self.half_for(entry.user_key)?;
+        half.writer
+            .add(entry)
+            .map_err(|error| Error::internal(half.file.path(), error.to_string()))?;
+        half.added(entry.user_key)
+    }
+
+    /// Adds a whole block, whose first key is `first`: `false` if an output has to end in it.
+    fn carry(&mut self, first: &[u8], whole: &Whole<'_>) -> Result<bool> {
+        if self.cuts.clone().ends_between(first, &whole.last) {
+            return Ok(false);
+        }
+        let half = self.half_for(first)?;
+        half.writer.carry(&whole.block).map_err(|error| match error {
+            WriteError::Carried(error) => whole.table.error(error),
+            error => Error::internal(half.file.path(), error.to_string()),
+        })?;
+        half.added(&whole.last)?;
+        Ok(true)
+    }
+
+    /// The table that takes `key`, which is above all before it.
+    fn half_for(&mut self, key: &[u8]) -> Result<&mut Half> {
         if let Some(half) = &self.current {
-            let key = entry.user_key;
             let cut = self.cuts.ends_between(&half.last, key);
             if (half.is_full || cut) && fence(&half.last) != fence(key) {
                 self.end_table()?;
@@ -88,14 +115,12 @@ impl<'a> Output<'a> {
             Some(half) => half,
             None => self.begin()?,
         };
-        let half = self.current.insert(half);
-        half.writer
-            .add(entry)
-            .map_err(|error| Error::internal(half.file.path(), error.to_string()))?;
-        half.is_full = half.writer.estimated_bytes() >= self.table_bytes;
-        half.last.clear();
-        half.last.extend_from_slice(entry.user_key);
-        half.write_ready()
+        Ok(self.current.insert(half))
+    }
+
+    /// How long the payload is that waits to become a block.
+    fn waiting_bytes(&self) -> usize {
+        self.current.as_ref().map_or(0, |half| half.writer.waiting_bytes())
     }
 
     fn begin(&self) -> Result<Half> {
@@ -109,7 +134,9 @@ impl<'a> Output<'a> {
         let options = WriteOptions { filter_bits: self.filter_bits, ..codec };
         let writer = RunWriter::new(identity, options)
             .map_err(|error| Error::internal(file.path(), error.to_string()))?;
-        Ok(Half { identity, writer, file, written: 0, synced: 0, last: Vec::new(), is_full: false })
+        let table_bytes = self.table_bytes;
+        let (last, is_full) = (Vec::new(), false);
+        Ok(Half { identity, writer, file, written: 0, synced: 0, last, is_full, table_bytes })
     }
 
     /// Finishes the current table, if there is one.
@@ -133,9 +160,18 @@ impl<'a> Output<'a> {
         yields: bool,
     ) -> Result<()> {
         let mut way = yields.then(|| Way::new(self.shared));
-        while let Some(entry) = rows.next()? {
+        let carry = Carry::new(self.shared);
+        loop {
+            rows.advance()?;
+            let Some(entry) = rows.entry() else { break };
             if let Some(way) = &mut way {
-                way.give(self.shared)?;
+                way.give(self.shared, entry.value.len())?;
+            }
+            if let Some(whole) = carry.find(&rows, || self.waiting_bytes())
+                && self.carry(entry.user_key, &whole)?
+            {
+                rows.leap(Source::leave_block)?;
+                continue;
             }
             let dead = entry.kind == Kind::Delete && rule.may_drop(entry.user_key);
             if !dead {
@@ -187,6 +223,14 @@ impl Drop for Output<'_> {
 }
 
 impl Half {
+    /// To be called when what ends with `last` was given to the writer.
+    fn added(&mut self, last: &[u8]) -> Result<()> {
+        self.is_full = self.writer.estimated_bytes() >= self.table_bytes;
+        self.last.clear();
+        self.last.extend_from_slice(last);
+        self.write_ready()
+    }
+
     fn write_ready(&mut self) -> Result<()> {
         if self.writer.ready_bytes() < CHUNK_BYTES {
             return Ok(());
@@ -202,7 +246,7 @@ impl Half {
 
     fn finish(self, shared: &Shared) -> Result<(Arc<Table>, TableMeta)> {
         let disk = &shared.disk;
-        let Self { identity, writer, file, mut written, synced: _, last: _, is_full: _ } = self;
+        let Self { identity, writer, file, mut written, .. } = self;
         let finished =
             writer.finish().map_err(|error| Error::internal(file.path(), error.to_string()))?;
         write_chunks(&*file, &mut written, &finished.bytes)?;

@@ -14,11 +14,12 @@
 use std::sync::Arc;
 
 use lsm_manifest::Span;
-use lsm_sstable::SstError;
+use lsm_sstable::{BlockHandle, SstError, StoredBlock};
 use lsm_types::{Cursor, Entry, InternalKey, Kind};
 
 use crate::block_place::{BlockPlace, Rank, Reading, rank};
 use crate::key_buffer::KeyBuffer;
+use crate::table::Table;
 use crate::value::Value;
 use crate::view::{LiveRun, LiveTable};
 use crate::{Error, Result};
@@ -76,6 +77,24 @@ impl RunCursor {
         let key = self.key.inside()?;
         let (table, start, len) = place.mapped_value()?;
         Some(row(key, Value::mapped(table, start, len)))
+    }
+
+    /// The block whose first entry a merge stands on, and its table, if all of it lies in
+    /// the range and nothing of it has to be looked at one by one.
+    #[inline]
+    pub(crate) fn whole_block(&self) -> Option<(&Arc<Table>, BlockHandle, StoredBlock<'_>)> {
+        let place = self.place.as_ref().filter(|place| place.is_whole())?;
+        let table = &self.live(place.table)?.table;
+        let (handle, stored) = place.stored(table)?;
+        (handle.counts.tombstones == 0).then_some((table, handle, stored))
+    }
+
+    /// Goes to the first entry behind the block.
+    pub(crate) fn leave_block(&mut self) -> Result<()> {
+        if let Some(place) = &mut self.place {
+            place.entry = place.within.end.saturating_sub(1);
+        }
+        self.step()
     }
 
     fn live(&self, table: usize) -> Option<&LiveTable> {

@@ -163,6 +163,14 @@ impl Shared {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Tells merges to give up, and lets no other begin: the store is being closed.
+    pub(crate) fn stop_merging(&self) {
+        // Under the lock: a worker that waits for a merge looks again.
+        let _work = self.work.lock();
+        self.stopping.store(true, Ordering::Relaxed);
+        self.changed.notify_all();
+    }
+
     /// Tells the workers to end.
     pub(crate) fn stop(&self) {
         let mut work = self.work.lock();

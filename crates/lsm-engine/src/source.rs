@@ -36,6 +36,14 @@ impl Source {
         Some(row(key, value))
     }
 
+    /// Goes to the first entry behind the block of a run.
+    pub(crate) fn leave_block(&mut self) -> Result<()> {
+        match self {
+            Self::Memtable(_) => Ok(()),
+            Self::Run(cursor) => cursor.leave_block(),
+        }
+    }
+
     #[inline(never)]
     fn any_row(&self) -> Option<(Value, Value)> {
         match self {

@@ -7,6 +7,7 @@
 //! so that nothing damaged is signed anew.
 
 use std::cmp;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use lsm_block_cache::{BlockCache, CacheKey};
 use lsm_manifest::{TableMeta, fence};
 use lsm_sstable::{
     Block, BlockEntry, BlockHandle, Codec, FOOTER_BYTES, Filter, HEADER_BYTES, Identity, Payload,
-    RunMeta, SstError,
+    RunMeta, SstError, range_in,
 };
 use lsm_types::{StoreId, TableNo};
 use lsm_vfs::{File, Map, read_exact_at};
@@ -318,10 +319,23 @@ impl Table {
         Ok(())
     }
 
-    /// The payload of a block for a merge, read from the disk and verified.
-    pub(crate) fn read_block(&self, handle: &BlockHandle) -> Result<Arc<[u8]>> {
+    /// A block for a merge, read from the disk and verified.
+    pub(crate) fn read_block(&self, handle: &BlockHandle) -> Result<ReadBlock> {
         self.traffic.read.fetch_add(handle.len, Ordering::Relaxed);
-        self.fetch(handle)
+        let mut section: Arc<[u8]> = std::iter::repeat_n(0, handle.len as usize).collect();
+        // Nobody else has it yet: nothing is copied.
+        read_exact_at(&*self.file, handle.offset, Arc::make_mut(&mut section))?;
+        let damaged = |error| self.error(error);
+        let (bytes, payload) =
+            match self.meta.open_block(handle, &section, true).map_err(damaged)? {
+                Payload::Plain(payload) => (Arc::clone(&section), range_in(&section, payload)),
+                packed => {
+                    let bytes: Arc<[u8]> = packed.unpack().map_err(damaged)?.into();
+                    let all = 0..bytes.len();
+                    (bytes, all)
+                }
+            };
+        Ok(ReadBlock { bytes, payload, section })
     }
 
     fn fetch(&self, handle: &BlockHandle) -> Result<Arc<[u8]>> {
@@ -448,6 +462,15 @@ impl Table {
         let found = block.find(wanted.key, wanted.hash).map_err(|error| self.error(error))?;
         Ok(found.map(|(_, entry)| visit(entry)))
     }
+}
+
+/// A block as a merge reads it.
+pub(crate) struct ReadBlock {
+    /// What its payload lies in, unpacked, and where.
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) payload: Range<usize>,
+    /// The block as it is stored.
+    pub(crate) section: Arc<[u8]>,
 }
 
 /// Reads a table's header, index, properties and footer.

@@ -31,10 +31,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A merge looks for flushes to give way to every so many rows, which takes it a fraction
-/// of a millisecond: a power of two.
-const ROWS_BETWEEN_LOOKS: u32 = 64;
+/// of a millisecond; a long row counts for as many as it has times so many bytes.
+const ROWS_BETWEEN_LOOKS: usize = 64;
+const BYTES_OF_A_ROW: usize = 4096;
 /// The merges of a simulation are short, and others are to come in between all the same.
-const STEPPED_ROWS_BETWEEN_LOOKS: u32 = 8;
+const STEPPED_ROWS_BETWEEN_LOOKS: usize = 8;
 /// For so long it gives way at once, and works before that.
 const LONGEST_WAY: Duration = Duration::from_millis(5);
 
@@ -290,8 +291,8 @@ fn wait_until_due(shared: &Shared, job: Job) -> Option<(Unit, u64)> {
 /// waits for in the end.
 #[derive(Debug)]
 pub(crate) struct Way {
-    rows: u32,
-    rows_between_looks: u32,
+    rows: usize,
+    rows_between_looks: usize,
     works_since: Instant,
 }
 
@@ -302,16 +303,17 @@ impl Way {
         Self { rows: 0, rows_between_looks, works_since: Instant::now() }
     }
 
-    /// To be called before each row.
+    /// To be called before each row, or block of rows, of so many bytes.
     #[inline]
-    pub(crate) fn give(&mut self, shared: &Shared) -> Result<()> {
+    pub(crate) fn give(&mut self, shared: &Shared, bytes: usize) -> Result<()> {
         if shared.is_stopping() {
             return Err(Error::Closing);
         }
-        self.rows = self.rows.wrapping_add(1);
-        if self.rows & (self.rows_between_looks - 1) != 0 {
+        self.rows += 1 + bytes / BYTES_OF_A_ROW;
+        if self.rows < self.rows_between_looks {
             return Ok(());
         }
+        self.rows = 0;
         shared.interlude();
         match shared.throttle.flushes_wait() && !shared.is_stepped() {
             true => self.wait(shared),

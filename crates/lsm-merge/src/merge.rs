@@ -177,6 +177,37 @@ impl<C: Cursor> Merge<C> {
         self.sources.iter().filter(|source| source.key().is_some())
     }
 
+    /// Whether no other source has a key up to `key`, on a forward way: what the current
+    /// source has up to there comes next, all of it.
+    #[must_use]
+    pub fn is_alone_up_to(&self, key: &[u8]) -> bool {
+        let Some(winner) = self.tree.first() else { return false };
+        if head(key) < self.rival {
+            return true;
+        }
+        let is_behind = |source: &C| source.key().is_none_or(|(other, _)| other > key);
+        let mut sources = self.sources.iter().enumerate();
+        sources.all(|(at, source)| at == winner.source || is_behind(source))
+    }
+
+    /// Moves the current source as far as `leap` says, which passes over keys that no other
+    /// source has a key up to. The entry there is the next to be shown.
+    ///
+    /// # Errors
+    ///
+    /// When the source cannot move.
+    pub fn leap(
+        &mut self,
+        leap: impl FnOnce(&mut C) -> Result<(), C::Error>,
+    ) -> Result<(), C::Error> {
+        let Some(Seat { source, .. }) = self.tree.first().copied() else { return Ok(()) };
+        self.sources.get_mut(source).map_or(Ok(()), leap)?;
+        (self.twin, self.is_shown) = (None, false);
+        self.play(Seat { head: self.head(source), source });
+        self.find_rival();
+        Ok(())
+    }
+
     /// How many older versions of shown keys were passed over so far.
     #[must_use]
     pub const fn passed_over(&self) -> u64 {
@@ -462,6 +493,43 @@ mod tests {
         (seen, merge.passed_over())
     }
 
+    /// As [`drain`] forward, but up to so many rows of a source that no other one comes in
+    /// between of are taken at once.
+    fn drain_in_leaps(mut merge: Merge<List>, most: usize) -> (Seen, u64, usize) {
+        let (mut seen, mut leaps) = (Vec::new(), 0);
+        loop {
+            let Ok(()) = merge.advance();
+            let Some(List { rows, at: Some(at) }) = merge.source() else { break };
+            let Some(row) = rows.get(*at) else { break };
+            let ahead = &rows[*at..rows.len().min(at + most)];
+            match ahead.last().filter(|last| most > 1 && merge.is_alone_up_to(&last.0)) {
+                Some(_) => {
+                    let (count, ahead) = (ahead.len(), ahead.to_vec());
+                    seen.extend(ahead.into_iter().map(|(key, _, value)| (key, value)));
+                    let Ok(()) = merge.leap(|list| (0..count).try_for_each(|_| list.next()));
+                    leaps += 1;
+                }
+                None => seen.push((row.0.clone(), row.2.clone())),
+            }
+        }
+        (seen, merge.passed_over(), leaps)
+    }
+
+    #[test]
+    fn leaps_are_taken_where_sources_are_alone_and_only_there() {
+        let list = |numbers: std::ops::Range<u64>, seq| {
+            let rows = numbers.map(|n| (format!("{n:03}").into_bytes(), (seq, Some(vec![1]))));
+            List::new(&rows.collect())
+        };
+        let lists = || vec![list(0..40, 1), list(38..60, 2), list(90..100, 3)];
+        for (most, expected) in [(1, 0), (4, 9 + 5 + 3), (100, 2)] {
+            let (seen, passed_over, leaps) =
+                drain_in_leaps(Merge::forward(lists(), b"").unwrap(), most);
+            assert_eq!((seen.len(), passed_over), (70, 2), "{most}");
+            assert_eq!(leaps, expected, "{most}");
+        }
+    }
+
     /// Keys that differ in their first bytes, behind the head, and in length alone.
     fn any_key() -> impl Strategy<Value = Vec<u8>> {
         let begin = prop::sample::select(vec![vec![], vec![7; 15], vec![7; 16], vec![0; 16]]);
@@ -526,7 +594,12 @@ mod tests {
             let Ok(merge) = Merge::forward(lists(), &from);
             let expected: Seen = model.range(from.clone()..).map(owned).collect();
             let passed_over = hidden(&expected);
-            prop_assert_eq!(drain(merge), (expected, passed_over));
+            prop_assert_eq!(drain(merge), (expected.clone(), passed_over));
+            for most in 1..5 {
+                let Ok(merge) = Merge::forward(lists(), &from);
+                let (seen, passed, _) = drain_in_leaps(merge, most);
+                prop_assert_eq!((seen, passed), (expected.clone(), passed_over), "{}", most);
+            }
 
             let Ok(merge) = Merge::backward(lists(), Some(&from));
             let expected: Seen = model.range(..from.clone()).rev().map(owned).collect();

@@ -222,7 +222,7 @@ impl<'a> Block<'a> {
     }
 
     #[cold]
-    fn bad_entry(&self, number: usize) -> SstError {
+    pub(crate) fn bad_entry(&self, number: usize) -> SstError {
         let expected = format!("entry {number} of the block");
         SstError::damaged(self.at, expected, "bytes that are none")
     }

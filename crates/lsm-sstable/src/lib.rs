@@ -72,6 +72,7 @@ mod properties;
 mod reader;
 mod salvage;
 mod section;
+mod stored;
 mod validate;
 mod writer;
 
@@ -90,6 +91,7 @@ pub use properties::Properties;
 pub use reader::{Row, RunReader};
 pub use salvage::{Piece, Salvage};
 pub use section::{Codec, Packed, Payload, SECTION_HEADER_BYTES, SectionKind};
+pub use stored::StoredBlock;
 pub use validate::{KeyRange, Problem, problems};
 pub use writer::{Finished, RunWriter, WriteError, WriteOptions};
 

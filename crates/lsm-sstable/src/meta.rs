@@ -7,7 +7,7 @@ use crate::index::{BlockHandle, Counts, Index};
 use crate::layout::{self, Footer};
 use crate::properties::Properties;
 use crate::section::{self, Expected, Payload, SECTION_HEADER_BYTES, SectionKind};
-use crate::{Block, FOOTER_BYTES, HEADER_BYTES, Identity, SstError};
+use crate::{Block, FOOTER_BYTES, HEADER_BYTES, Identity, SstError, StoredBlock};
 
 /// A table's footer, index and properties, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +189,23 @@ impl RunMeta {
             return Err(SstError::damaged(handle.offset, expected, format!("{}", block.len())));
         }
         Ok(block)
+    }
+
+    /// The block as it is stored, to be carried over to another table: `section` are bytes
+    /// that [`open_block`](RunMeta::open_block) has verified, and `payload` is what they
+    /// unpack to.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse_block`](RunMeta::parse_block).
+    pub fn stored_block<'a>(
+        &self,
+        handle: &BlockHandle,
+        section: &'a [u8],
+        payload: &'a [u8],
+    ) -> Result<StoredBlock<'a>, SstError> {
+        let block = self.parse_block(handle, payload)?;
+        StoredBlock::new(handle, section, block, payload.len())
     }
 
     /// Where the properties begin in the table `bytes`.

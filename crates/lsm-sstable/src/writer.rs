@@ -1,4 +1,5 @@
-//! Writing a table: entries go in one by one, finished bytes come out in between.
+//! Writing a table: entries go in one by one, or by the block as another table stores
+//! them; finished bytes come out in between.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -13,7 +14,7 @@ use crate::index::{Counts, IndexBuilder};
 use crate::layout::{self, Footer, Identity};
 use crate::properties::Properties;
 use crate::section::{self, ALIGNMENT, Codec, Frame, SECTION_HEADER_BYTES, SectionKind};
-use crate::{RunMeta, SstError};
+use crate::{RunMeta, SstError, StoredBlock};
 
 /// An entry that cannot be written. The writer is as it was before.
 #[non_exhaustive]
@@ -40,6 +41,10 @@ pub enum WriteError {
     /// Compression that this build does not have.
     #[error("this build has no feature `lz4`")]
     NoLz4,
+    /// A block that was to be carried over is not what its table says: give the table up
+    /// that it was for.
+    #[error("the block to be carried over: {0}")]
+    Carried(SstError),
     /// What was written cannot be read back: a bug.
     #[error("the table that was written is none: {0}")]
     Unreadable(SstError),
@@ -125,14 +130,27 @@ pub struct RunWriter {
     block_limit: usize,
     out: Vec<u8>,
     taken: u64,
+    /// Entries that wait. Empty while a block that was carried over has no separator yet.
     block: BlockBuilder,
     block_counts: Counts,
+    carried: Option<Carried>,
     /// The payload of a block before it is compressed.
     scratch: Vec<u8>,
+    /// Bytes of all payloads before they were compressed.
+    raw_bytes: u64,
     index: IndexBuilder,
     properties: Properties,
     last_seq: SeqNo,
     filter: Option<FilterBuilder>,
+}
+
+/// A block that was carried over: what the index is told once the next key is known.
+#[derive(Debug)]
+struct Carried {
+    /// Its last key.
+    last: Vec<u8>,
+    len: u64,
+    counts: Counts,
 }
 
 impl RunWriter {
@@ -155,7 +173,9 @@ impl RunWriter {
             taken: 0,
             block: BlockBuilder::default(),
             block_counts: Counts::default(),
+            carried: None,
             scratch: Vec::new(),
+            raw_bytes: 0,
             index: IndexBuilder::default(),
             properties: Properties { codec: options.codec, ..Properties::default() },
             last_seq: SeqNo::MAX,
@@ -175,7 +195,7 @@ impl RunWriter {
         if entry.kind == Kind::Delete && !entry.value.is_empty() {
             return Err(WriteError::TombstoneValue);
         }
-        match entry.user_key.cmp(self.block.last_key()) {
+        match entry.user_key.cmp(self.last_key()) {
             _ if self.entries() == 0 => Ok(false),
             Ordering::Greater => Ok(false),
             Ordering::Equal if entry.seq < self.last_seq => Ok(true),
@@ -200,10 +220,14 @@ impl RunWriter {
     /// When it is not above the last one or breaks a limit; nothing has changed.
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), WriteError> {
         let repeats = self.check(entry)?;
+        if self.carried.is_some() {
+            self.check_room(entry.user_key, 0)?;
+            self.separate_carried(Some(entry.user_key));
+        }
         let first = self.entries() == 0;
         let hash = lsm_bloom::hash(entry.user_key);
         if !self.block.push(entry, repeats, hash, self.block_limit) {
-            self.check_room(entry)?;
+            self.check_room(entry.user_key, 0)?;
             self.write_block(Some(entry.user_key))?;
             self.block.push(entry, repeats, hash, self.block_limit);
         }
@@ -228,12 +252,77 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Whether the table can go on behind the block that waits, so that it can always
-    /// be finished where it stands.
-    fn check_room(&self, next: &Entry<'_>) -> Result<(), WriteError> {
-        let block = (SECTION_HEADER_BYTES + self.block.bytes()) as u64 + ALIGNMENT;
+    /// Adds a whole block of another table, as it is stored: neither packed nor put
+    /// together anew. Its entries are looked at all the same, for their order, the table's
+    /// counts and bounds, and the filter.
+    ///
+    /// What waits becomes a block before it, however short. Who cares for full blocks
+    /// looks at [`waiting_bytes`](RunWriter::waiting_bytes), and whether the block itself
+    /// is as long and as compressed as those that are written here.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Order`] and [`WriteError::TableTooLong`]: nothing has changed.
+    /// [`WriteError::Carried`]: the table is to be given up.
+    pub fn carry(&mut self, block: &StoredBlock<'_>) -> Result<(), WriteError> {
+        let first = block.first().map_err(WriteError::Carried)?.to_key();
+        let last = block.last().map_err(WriteError::Carried)?.to_key();
+        let begins = self.entries() == 0;
+        if !begins && first.as_slice() <= self.last_key() {
+            return Err(WriteError::Order);
+        }
+        self.check_room(first.as_slice().max(&last), block.stored.len())?;
+        let filter = self.filter.as_mut().map(|filter| move |hash| filter.add(hash));
+        let found = block.survey(filter).map_err(WriteError::Carried)?;
+        if !self.block.is_empty() {
+            self.write_block(Some(&first))?;
+        }
+        self.separate_carried(Some(&first));
+        let (offset, number) = (self.offset(), self.index.len() as u32);
+        let start = section::begin_section(&mut self.out);
+        self.out.extend_from_slice(block.stored);
+        let (codec, raw) = (block.codec, block.raw);
+        self.raw_bytes += raw as u64;
+        let frame = Frame { kind: SectionKind::Block, codec, number, raw };
+        let len = section::end_section(&mut self.out, start, &self.identity, offset, &frame)?;
+        self.carried = Some(Carried { last, len, counts: found.counts });
+
+        let seen = &mut self.properties;
+        if begins {
+            seen.smallest = first;
+            (seen.lowest_seq, seen.highest_seq) = (found.lowest_seq, found.highest_seq);
+        }
+        seen.counts.entries += found.counts.entries;
+        seen.counts.tombstones += found.counts.tombstones;
+        seen.counts.hidden += found.counts.hidden;
+        seen.key_bytes += found.key_bytes;
+        seen.value_bytes += found.value_bytes;
+        seen.lowest_seq = seen.lowest_seq.min(found.lowest_seq);
+        seen.highest_seq = seen.highest_seq.max(found.highest_seq);
+        self.last_seq = found.last_seq;
+        Ok(())
+    }
+
+    /// Tells the index of the block that was carried over last, now that the next key is
+    /// known.
+    fn separate_carried(&mut self, next: Option<&[u8]>) {
+        let Some(Carried { last, len, counts }) = self.carried.take() else { return };
+        self.index.separate(&last, next);
+        self.index.push(len, counts, next == Some(&*last));
+    }
+
+    /// The last key.
+    fn last_key(&self) -> &[u8] {
+        self.carried.as_ref().map_or_else(|| self.block.last_key(), |carried| &carried.last)
+    }
+
+    /// Whether the table can go on behind the block that waits, and one of so many bytes
+    /// that is carried over behind it, so that it can always be finished where it stands.
+    fn check_room(&self, next: &[u8], carried: usize) -> Result<(), WriteError> {
+        let carried = (SECTION_HEADER_BYTES + carried) as u64 + ALIGNMENT;
+        let block = (SECTION_HEADER_BYTES + self.block.bytes()) as u64 + ALIGNMENT + carried;
         // Behind this block come one more, and perhaps two separators.
-        let keys = self.block.last_key().len() + next.user_key.len();
+        let keys = self.last_key().len() + next.len();
         let index = self.index.most_bytes() + 2 * keys;
         if self.offset() + block >= MAX_OFFSET || index as u64 >= u64::from(u32::MAX) {
             return Err(WriteError::TableTooLong);
@@ -261,6 +350,7 @@ impl RunWriter {
             self.block.finish(&mut self.out);
             (Codec::Plain, self.out.len() - start - SECTION_HEADER_BYTES)
         };
+        self.raw_bytes += raw as u64;
         let frame = Frame { kind: SectionKind::Block, codec, number, raw };
         let len = section::end_section(&mut self.out, start, &self.identity, offset, &frame)?;
         self.index.push(len, core::mem::take(&mut self.block_counts), continues);
@@ -281,10 +371,19 @@ impl RunWriter {
         core::mem::replace(&mut self.out, next)
     }
 
-    /// About how long the table would be if it ended now.
+    /// How long the payload is that waits to become a block; zero right behind a block.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.block.bytes()
+    }
+
+    /// About how long the table would be if it ended now: what waits is taken to be
+    /// compressed as well as what does not.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {
-        self.offset() + self.block.bytes() as u64
+        let (written, waiting) = (self.offset(), self.block.bytes() as u64);
+        let stored = u128::from(waiting) * u128::from(written);
+        written + (stored / u128::from(self.raw_bytes.max(written))) as u64
     }
 
     /// How many entries were added.
@@ -300,11 +399,14 @@ impl RunWriter {
     /// [`WriteError::Empty`] when nothing was added, [`WriteError::TableTooLong`] when
     /// the keys are too long for an index.
     pub fn finish(mut self) -> Result<Finished, WriteError> {
-        if self.block.is_empty() {
+        if self.entries() == 0 {
             return Err(WriteError::Empty);
         }
-        self.properties.largest = self.block.last_key().to_vec();
-        self.write_block(None)?;
+        self.properties.largest = self.last_key().to_vec();
+        match self.carried.is_some() {
+            true => self.separate_carried(None),
+            false => self.write_block(None)?,
+        }
         self.properties.blocks = self.index.len() as u64;
         // The tail begins here: header and tail are read back below.
         let tail = self.out.len();

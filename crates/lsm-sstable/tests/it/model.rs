@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::support::{Rows, Seen, codecs, options, row, seen, seq, write};
 
-fn keys() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn keys() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![Just(0_u8), Just(0xff), Just(7), Just(b'a')];
     prop_oneof![
         prop::collection::vec(byte, 0..6),
@@ -17,7 +17,7 @@ fn keys() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn rows() -> impl Strategy<Value = Rows> {
+pub(crate) fn rows() -> impl Strategy<Value = Rows> {
     let value = prop_oneof![
         1 => Just(None),
         4 => prop::collection::vec(any::<u8>(), 0..60).prop_map(Some),
