@@ -33,6 +33,8 @@ pub struct MemtableCursor {
     /// Entries that follow one another in the order; empty when it stands nowhere.
     run: Vec<Place>,
     at: usize,
+    /// What followed the run when it was copied, if that is known.
+    next: Option<Place>,
     /// Whether the run is all there is.
     is_whole: bool,
     is_once: bool,
@@ -50,6 +52,7 @@ impl MemtableCursor {
             held: Held::nothing_of(memtable),
             run: Vec::new(),
             at: 0,
+            next: None,
             is_whole: false,
             is_once: false,
             keeps_order: true,
@@ -94,9 +97,14 @@ impl MemtableCursor {
     /// Goes on to the entry next to the current one, which is at the run's end.
     fn leave_run(&mut self, way: Way) {
         let memtable = self.held.memtable();
-        let current = self.run.get(self.at).and_then(|place| memtable.arena.get(*place));
-        let found = current.filter(|_| !self.is_whole).and_then(|current| {
-            let seek = Seek { way, target: Some(current.entry.key()) };
+        let entry = |place: Place| memtable.arena.get(place);
+        let current = self.run.get(self.at).and_then(|place| entry(*place));
+        // What came in between was inserted after this went where it began.
+        let next = self.next.filter(|_| way == Way::After).and_then(entry);
+        let target = next.or(current).map(|version| version.entry.key());
+        let way = if next.is_some() { Way::AtOrAfter } else { way };
+        let found = target.filter(|_| !self.is_whole).and_then(|target| {
+            let seek = Seek { way, target: Some(target) };
             let found = find(memtable, memtable.order.tree(), seek, FAN, &mut self.run);
             self.is_whole = found.is_err();
             found.unwrap_or_else(|Busy| find_alone(memtable, seek, &mut self.run))
@@ -104,9 +112,10 @@ impl MemtableCursor {
         self.stand(found);
     }
 
-    fn stand(&mut self, at: Option<usize>) {
-        self.at = at.unwrap_or(0);
-        if at.is_none() {
+    fn stand(&mut self, spot: Option<Spot>) {
+        let Spot { at, next } = spot.unwrap_or_default();
+        (self.at, self.next) = (at, next);
+        if spot.is_none() {
             self.run.clear();
         }
         let near = self.at.saturating_sub(AHEAD)..(self.at + AHEAD).min(self.run.len());
@@ -192,10 +201,10 @@ impl MemtableCursor {
         let seek = Seek { way: Way::Before, target: Some(version.entry.key()) };
         match find(memtable, memtable.order.tree(), seek, FAN, &mut before) {
             Ok(None) => {}
-            Ok(Some(last)) => {
+            Ok(Some(Spot { at: last, .. })) => {
                 before.truncate(last + 1);
                 before.push(current);
-                (self.run, self.at) = (before, last + 1);
+                (self.run, self.at, self.next) = (before, last + 1, None);
             }
             Err(Busy) => {
                 let seek = Seek { way: Way::AtOrAfter, ..seek };
@@ -209,16 +218,32 @@ impl MemtableCursor {
     /// Asks for the entry at a position of the run, as if it were as long as the current one.
     #[inline]
     fn fetch_ahead(&self, at: usize) {
-        if let Some(place) = self.run.get(at) {
+        let behind = || self.next.filter(|_| at == self.run.len());
+        if let Some(place) = self.run.get(at).copied().or_else(behind) {
             let like = self.held.version();
             let bytes = like.map(|like| like.entry.user_key.len() + like.entry.value.len());
-            self.prefetch(*place, bytes.unwrap_or(USUAL_BYTES));
+            self.prefetch(place, bytes.unwrap_or(USUAL_BYTES));
         }
     }
 
     #[inline]
     fn prefetch(&self, place: Place, bytes: usize) {
         self.held.memtable().arena.prefetch(place, bytes);
+    }
+}
+
+/// Where a search ended.
+#[derive(Clone, Copy, Default)]
+struct Spot {
+    /// The position in the run.
+    at: usize,
+    /// What follows the run, if that is known.
+    next: Option<Place>,
+}
+
+impl Spot {
+    fn new(at: usize) -> Self {
+        Self { at, next: None }
     }
 }
 
@@ -229,11 +254,13 @@ fn find<'a>(
     mut seek: Seek<'a>,
     limit: usize,
     run: &mut Vec<Place>,
-) -> Result<Option<usize>, Busy> {
+) -> Result<Option<Spot>, Busy> {
     loop {
         match tree.find(&memtable.arena, seek, limit, run)? {
-            Found::Here if seek.way == Way::Before => return Ok(run.len().checked_sub(1)),
-            Found::Here => return Ok(Some(0)),
+            Found::Here(_) if seek.way == Way::Before => {
+                return Ok(run.len().checked_sub(1).map(Spot::new));
+            }
+            Found::Here(next) => return Ok(Some(Spot { at: 0, next })),
             Found::At(next) => {
                 let Some(next) = memtable.arena.get(next) else { return Ok(None) };
                 seek = Seek { way: Way::AtOrAfter, target: Some(next.entry.key()) };
@@ -245,7 +272,7 @@ fn find<'a>(
 
 /// The same without the tree: sorts all entries into `run`.
 #[cold]
-fn find_alone(memtable: &Memtable, seek: Seek<'_>, run: &mut Vec<Place>) -> Option<usize> {
+fn find_alone(memtable: &Memtable, seek: Seek<'_>, run: &mut Vec<Place>) -> Option<Spot> {
     *run = order::sorted(&memtable.arena, memtable.len());
     let is_before = |key: InternalKey<'_>| match seek.target {
         Some(target) => key < target || seek.way == Way::After && key == target,
@@ -255,7 +282,7 @@ fn find_alone(memtable: &Memtable, seek: Seek<'_>, run: &mut Vec<Place>) -> Opti
         |place: &Place| memtable.arena.get(*place).is_some_and(|at| is_before(at.entry.key()));
     let rank = run.partition_point(is_before);
     let at = if seek.way == Way::Before { rank.checked_sub(1) } else { Some(rank) };
-    at.filter(|at| *at < run.len())
+    at.filter(|at| *at < run.len()).map(Spot::new)
 }
 
 impl Cursor for MemtableCursor {
