@@ -58,10 +58,19 @@ const _: () = assert!(8 + KEY_LEN_BITS + VALUE_LEN_BITS + DELTA_BITS == u64::BIT
 /// A place's low bits: the word in its chunk. The rest of its 40 bits: the chunk.
 const WORD_BITS: u32 = 15;
 
-/// The most a chunk of many entries takes: 256 KiB. Chunks of this size are reused.
-const MAX_CHUNK_WORDS: usize = if cfg!(all(loom, test)) { 16 } else { 1 << WORD_BITS };
+/// The most a chunk of many entries takes: 256 KiB. Chunks of this size are reused. Those
+/// that are looked at word by word are small.
+const MAX_CHUNK_WORDS: usize = match (cfg!(all(loom, test)), cfg!(miri)) {
+    (true, _) => 16,
+    (_, true) => 128,
+    _ => 1 << WORD_BITS,
+};
 /// The least: a page.
-const MIN_CHUNK_WORDS: usize = if cfg!(all(loom, test)) { 16 } else { 512 };
+const MIN_CHUNK_WORDS: usize = match (cfg!(all(loom, test)), cfg!(miri)) {
+    (true, _) => 16,
+    (_, true) => 64,
+    _ => 512,
+};
 /// A new chunk takes this part of what the arena has or is meant to have.
 const CHUNKS: usize = 16;
 /// An entry that fills more than this part of a chunk gets its own.
@@ -481,7 +490,10 @@ mod tests {
     }
 
     /// Key and value lengths around whole words, parts of a chunk and whole chunks.
-    const LENGTHS: [usize; 9] = [0, 1, 7, 8, 9, 511, 4_095, 32_768, 262_144];
+    const LENGTHS: [usize; 9] = match cfg!(miri) {
+        true => [0, 1, 7, 8, 9, 63, 127, 512, 1_024],
+        false => [0, 1, 7, 8, 9, 511, 4_095, 32_768, 262_144],
+    };
 
     fn fill(arena: &Arena, bytes: &[u8]) -> Vec<(Place, usize, usize)> {
         let mut older = None;
@@ -499,7 +511,7 @@ mod tests {
 
     #[test]
     fn what_was_pushed_stays_as_it_was() {
-        let bytes: Vec<u8> = (0..262_144_u32).map(|at| at as u8).collect();
+        let bytes: Vec<u8> = (0..LENGTHS[8] as u32).map(|at| at as u8).collect();
         // The second one has chunks that the first one gave back.
         for _ in 0..2 {
             let arena = Arena::new(4 << 20);
@@ -539,6 +551,9 @@ mod tests {
                 (1, (1 << VALUE_LEN_BITS) - 1),
                 (1, 1 << VALUE_LEN_BITS),
             ] {
+                if cfg!(miri) && value_len > 1 << 16 {
+                    continue;
+                }
                 let (user_key, value) = (&bytes[..key_len], &bytes[..value_len]);
                 let (seq, kind) = (SeqNo::new(seq).unwrap(), Kind::Put);
                 let entry = Entry { user_key, seq, kind, value };
@@ -558,34 +573,40 @@ mod tests {
 
     #[test]
     fn of_the_entries_above_a_number_each_is_shown_once() {
-        let bytes = vec![7; 40_000];
+        const LAST: u64 = if cfg!(miri) { 300 } else { 3_000 };
+        let bytes = vec![7; if cfg!(miri) { 2_000 } else { 40_000 }];
         let arena = Arena::new(1 << 20);
         let seq = |number| SeqNo::new(number).unwrap();
-        for number in 1..=3_000 {
+        for number in 1..=LAST {
             // Some have a chunk of their own.
             let len = if number % 100 == 0 { bytes.len() } else { number as usize % 90 };
             let mut version = version(b"key", &bytes[..len], None);
             version.entry.seq = seq(number);
             arena.writer().push(&version);
         }
-        for above in (0..=3_000).step_by(7).chain([2_999, 3_000, 5_000]) {
+        for above in
+            (0..=LAST).step_by(if cfg!(miri) { 50 } else { 7 }).chain([LAST - 1, LAST, 2 * LAST])
+        {
             let mut shown = Vec::new();
             arena.visit_newer(seq(above), |entry| shown.push(entry.seq.get()));
             shown.sort_unstable();
-            assert_eq!(shown, (above + 1..=3_000).collect::<Vec<_>>(), "above {above}");
+            assert_eq!(shown, (above + 1..=LAST).collect::<Vec<_>>(), "above {above}");
         }
     }
 
     /// Whatever number is taken for a place: what is read there was written before.
     #[test]
     fn any_number_may_be_taken_for_a_place() {
+        const WORDS: usize = if cfg!(miri) { 128 } else { 8_192 };
         let arena = Arena::new(0);
         // Seen as a header, each word of it is the beginning of a short entry.
-        let bytes = 1_u64.to_le_bytes().repeat(8_192);
+        let bytes = 1_u64.to_le_bytes().repeat(WORDS);
         arena.writer().push(&version(&bytes, b"", None));
         arena.writer().push(&version(b"", &bytes[..400], None));
         let mut found = 0;
-        for bits in (0..1 << 16).chain([1 << 39, (1 << 40) - 1, 1 << 40, u64::MAX]) {
+        let second_chunk = (1 << WORD_BITS)..(1 << WORD_BITS) + WORDS as u64;
+        let places = (0..8 * WORDS as u64).chain(second_chunk);
+        for bits in places.chain([1 << 39, (1 << 40) - 1, 1 << 40, u64::MAX]) {
             let Some(place) = Place::from_bits(bits) else { continue };
             arena.prefetch(place, USUAL_BYTES);
             if let Some(Version { entry, .. }) = arena.get(place) {
@@ -593,6 +614,6 @@ mod tests {
                 found += 1;
             }
         }
-        assert!(found > 8_192, "{found}");
+        assert!(found > WORDS, "{found}");
     }
 }
