@@ -390,8 +390,10 @@ fn readers_find_another_way_while_the_writer_sleeps_in_the_middle_of_a_change() 
 #[test]
 fn entries_of_all_sizes_lie_side_by_side() {
     let memtable = Arc::new(Memtable::with_capacity(1 << 20));
-    let huge = if cfg!(miri) { 40_000 } else { 3 << 20 };
-    let sizes = [0, 1, 7, 8, 9, 100, 4_000, 8_191, 8_192, 8_193, 70_000, huge];
+    let sizes = match cfg!(miri) {
+        true => [0, 1, 7, 8, 9, 50, 100, 127, 128, 129, 500, 1_100],
+        false => [0, 1, 7, 8, 9, 100, 4_000, 8_191, 8_192, 8_193, 70_000, 3 << 20],
+    };
     let mut number = 0;
     let mut expected = Vec::new();
     for (key_len, value_len) in
