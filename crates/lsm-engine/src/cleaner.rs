@@ -3,13 +3,17 @@
 //! The last holder of a table that is no longer in any version hands what is left
 //! of it over here. Once the store is closed nobody listens: then files stay, and
 //! the next open collects them.
+//!
+//! Memory of memtables goes to a pool, for the next ones. While none is filled, the
+//! cleaner has the pool let go of it.
 
 use std::sync::Arc;
 
 use lsm_memtable::Memtable;
 use lsm_vfs::{Dir, File, Map, Name};
 
-use crate::sync::mpsc::{Receiver, Sender};
+use crate::compact::REST_AFTER;
+use crate::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 
 /// What the cleaner is told.
 #[derive(Debug)]
@@ -28,10 +32,20 @@ pub(crate) enum Garbage {
 
 /// Runs until told to stop.
 pub(crate) fn run(dir: &dyn Dir, garbage: &Receiver<Garbage>) {
-    while let Ok(next) = garbage.recv() {
+    let mut is_pool_filled = false;
+    loop {
+        let next = if is_pool_filled {
+            garbage.recv_timeout(REST_AFTER)
+        } else {
+            garbage.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        };
         match next {
-            Garbage::Stop => return,
-            next => clean(dir, next),
+            Ok(Garbage::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(next) => {
+                is_pool_filled |= matches!(next, Garbage::Free(_));
+                clean(dir, next);
+            }
+            Err(RecvTimeoutError::Timeout) => is_pool_filled = lsm_memtable::let_go_of_unused(),
         }
     }
 }

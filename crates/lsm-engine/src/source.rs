@@ -17,7 +17,6 @@ use crate::{Error, Result};
 
 /// One source of entries.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are few, and every step goes through them")]
 pub(crate) enum Source {
     Memtable(MemtableCursor),
     Run(RunCursor),

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use lsm_types::{Cursor, Entry, InternalKey, SeqNo};
 
 use crate::Memtable;
-use crate::arena::{Place, Version};
+use crate::arena::{Place, USUAL_BYTES, Version};
+use crate::held::Held;
 use crate::order;
 use crate::tree::{Busy, FAN, Found, Seek, Tree, Way};
 
@@ -27,10 +28,13 @@ const AHEAD: usize = 8;
 /// [`seek`](Cursor::seek) or [`seek_before`](Cursor::seek_before), or of that what
 /// [`newest`](MemtableCursor::newest) leaves.
 pub struct MemtableCursor {
-    memtable: Arc<Memtable>,
+    /// The memtable, and of it the entry at `at` whenever somebody may look.
+    held: Held,
     /// Entries that follow one another in the order; empty when it stands nowhere.
     run: Vec<Place>,
     at: usize,
+    /// What followed the run when it was copied, if that is known.
+    next: Option<Place>,
     /// Whether the run is all there is.
     is_whole: bool,
     is_once: bool,
@@ -38,8 +42,6 @@ pub struct MemtableCursor {
     keeps_order: bool,
     /// Of each key only the newest version up to this one is shown.
     snapshot: Option<SeqNo>,
-    /// Whether the current entry replaced another; known where a snapshot is.
-    has_older: bool,
 }
 
 impl MemtableCursor {
@@ -47,14 +49,14 @@ impl MemtableCursor {
     #[must_use]
     pub fn new(memtable: Arc<Memtable>) -> Self {
         Self {
-            memtable,
+            held: Held::nothing_of(memtable),
             run: Vec::new(),
             at: 0,
+            next: None,
             is_whole: false,
             is_once: false,
             keeps_order: true,
             snapshot: None,
-            has_older: false,
         }
     }
 
@@ -80,7 +82,7 @@ impl MemtableCursor {
     }
 
     fn go(&mut self, seek: Seek<'_>) {
-        let memtable = &*self.memtable;
+        let memtable = self.held.memtable();
         let (order, entries) = (&memtable.order, memtable.len());
         let wants_tree = !self.is_once || order.holds(entries);
         let tree =
@@ -94,10 +96,15 @@ impl MemtableCursor {
 
     /// Goes on to the entry next to the current one, which is at the run's end.
     fn leave_run(&mut self, way: Way) {
-        let memtable = &*self.memtable;
-        let current = self.run.get(self.at).and_then(|place| memtable.arena.get(*place));
-        let found = current.filter(|_| !self.is_whole).and_then(|current| {
-            let seek = Seek { way, target: Some(current.entry.key()) };
+        let memtable = self.held.memtable();
+        let entry = |place: Place| memtable.arena.get(place);
+        let current = self.run.get(self.at).and_then(|place| entry(*place));
+        // What came in between was inserted after this went where it began.
+        let next = self.next.filter(|_| way == Way::After).and_then(entry);
+        let target = next.or(current).map(|version| version.entry.key());
+        let way = if next.is_some() { Way::AtOrAfter } else { way };
+        let found = target.filter(|_| !self.is_whole).and_then(|target| {
+            let seek = Seek { way, target: Some(target) };
             let found = find(memtable, memtable.order.tree(), seek, FAN, &mut self.run);
             self.is_whole = found.is_err();
             found.unwrap_or_else(|Busy| find_alone(memtable, seek, &mut self.run))
@@ -105,20 +112,21 @@ impl MemtableCursor {
         self.stand(found);
     }
 
-    fn stand(&mut self, at: Option<usize>) {
-        self.at = at.unwrap_or(0);
-        if at.is_none() {
+    fn stand(&mut self, spot: Option<Spot>) {
+        let Spot { at, next } = spot.unwrap_or_default();
+        (self.at, self.next) = (at, next);
+        if spot.is_none() {
             self.run.clear();
         }
         let near = self.at.saturating_sub(AHEAD)..(self.at + AHEAD).min(self.run.len());
         let near = self.run.get(near).unwrap_or_default();
-        near.iter().for_each(|place| self.memtable.arena.prefetch(*place));
+        near.iter().for_each(|place| self.prefetch(*place, USUAL_BYTES));
     }
 
     fn step(&mut self) {
         if self.at + 1 < self.run.len() {
             self.at += 1;
-            self.prefetch(self.at + AHEAD);
+            self.fetch_ahead(self.at + AHEAD);
         } else {
             self.leave_run(Way::After);
         }
@@ -128,7 +136,7 @@ impl MemtableCursor {
         match self.at.checked_sub(1) {
             Some(before) => {
                 self.at = before;
-                self.prefetch(before.wrapping_sub(AHEAD));
+                self.fetch_ahead(before.wrapping_sub(AHEAD));
             }
             None => self.leave_run(Way::Before),
         }
@@ -136,20 +144,27 @@ impl MemtableCursor {
 
     #[inline]
     fn version(&self, at: usize) -> Option<Version<'_>> {
-        self.memtable.arena.get(*self.run.get(at)?)
+        self.held.memtable().arena.get(*self.run.get(at)?)
+    }
+
+    #[inline]
+    fn hold(&mut self) {
+        self.held.hold(self.run.get(self.at).copied());
     }
 
     /// Goes on from the current entry to the next one that is to be seen, which is not
     /// a version of `shown`.
+    #[inline]
     fn see(&mut self, snapshot: SeqNo, shown: Option<Place>) {
-        while let Some(version) = self.version(self.at) {
+        loop {
+            self.hold();
+            let Some(version) = self.held.version() else { return };
             let again = shown.is_some_and(|shown| {
-                let shown = self.memtable.arena.get(shown);
+                let shown = self.held.memtable().arena.get(shown);
                 shown.is_some_and(|shown| shown.entry.user_key == version.entry.user_key)
             });
             if !again && version.entry.seq <= snapshot {
-                self.has_older = version.older.is_some();
-                break;
+                return;
             }
             self.step();
         }
@@ -175,21 +190,21 @@ impl MemtableCursor {
             }
             self.at -= 1;
         }
-        self.has_older = self.version(self.at).is_some_and(|version| version.older.is_some());
+        self.hold();
     }
 
     /// Puts what precedes the current entry, the first of its run, before it.
     fn fetch_before(&mut self, current: Place) {
-        let memtable = &*self.memtable;
+        let memtable = self.held.memtable();
         let Some(version) = memtable.arena.get(current) else { return };
         let mut before = Vec::with_capacity(FAN + 1);
         let seek = Seek { way: Way::Before, target: Some(version.entry.key()) };
         match find(memtable, memtable.order.tree(), seek, FAN, &mut before) {
             Ok(None) => {}
-            Ok(Some(last)) => {
+            Ok(Some(Spot { at: last, .. })) => {
                 before.truncate(last + 1);
                 before.push(current);
-                (self.run, self.at) = (before, last + 1);
+                (self.run, self.at, self.next) = (before, last + 1, None);
             }
             Err(Busy) => {
                 let seek = Seek { way: Way::AtOrAfter, ..seek };
@@ -200,11 +215,35 @@ impl MemtableCursor {
         }
     }
 
+    /// Asks for the entry at a position of the run, as if it were as long as the current one.
     #[inline]
-    fn prefetch(&self, at: usize) {
-        if let Some(place) = self.run.get(at) {
-            self.memtable.arena.prefetch(*place);
+    fn fetch_ahead(&self, at: usize) {
+        let behind = || self.next.filter(|_| at == self.run.len());
+        if let Some(place) = self.run.get(at).copied().or_else(behind) {
+            let like = self.held.version();
+            let bytes = like.map(|like| like.entry.user_key.len() + like.entry.value.len());
+            self.prefetch(place, bytes.unwrap_or(USUAL_BYTES));
         }
+    }
+
+    #[inline]
+    fn prefetch(&self, place: Place, bytes: usize) {
+        self.held.memtable().arena.prefetch(place, bytes);
+    }
+}
+
+/// Where a search ended.
+#[derive(Clone, Copy, Default)]
+struct Spot {
+    /// The position in the run.
+    at: usize,
+    /// What follows the run, if that is known.
+    next: Option<Place>,
+}
+
+impl Spot {
+    fn new(at: usize) -> Self {
+        Self { at, next: None }
     }
 }
 
@@ -215,11 +254,13 @@ fn find<'a>(
     mut seek: Seek<'a>,
     limit: usize,
     run: &mut Vec<Place>,
-) -> Result<Option<usize>, Busy> {
+) -> Result<Option<Spot>, Busy> {
     loop {
         match tree.find(&memtable.arena, seek, limit, run)? {
-            Found::Here if seek.way == Way::Before => return Ok(run.len().checked_sub(1)),
-            Found::Here => return Ok(Some(0)),
+            Found::Here(_) if seek.way == Way::Before => {
+                return Ok(run.len().checked_sub(1).map(Spot::new));
+            }
+            Found::Here(next) => return Ok(Some(Spot { at: 0, next })),
             Found::At(next) => {
                 let Some(next) = memtable.arena.get(next) else { return Ok(None) };
                 seek = Seek { way: Way::AtOrAfter, target: Some(next.entry.key()) };
@@ -231,7 +272,7 @@ fn find<'a>(
 
 /// The same without the tree: sorts all entries into `run`.
 #[cold]
-fn find_alone(memtable: &Memtable, seek: Seek<'_>, run: &mut Vec<Place>) -> Option<usize> {
+fn find_alone(memtable: &Memtable, seek: Seek<'_>, run: &mut Vec<Place>) -> Option<Spot> {
     *run = order::sorted(&memtable.arena, memtable.len());
     let is_before = |key: InternalKey<'_>| match seek.target {
         Some(target) => key < target || seek.way == Way::After && key == target,
@@ -241,7 +282,7 @@ fn find_alone(memtable: &Memtable, seek: Seek<'_>, run: &mut Vec<Place>) -> Opti
         |place: &Place| memtable.arena.get(*place).is_some_and(|at| is_before(at.entry.key()));
     let rank = run.partition_point(is_before);
     let at = if seek.way == Way::Before { rank.checked_sub(1) } else { Some(rank) };
-    at.filter(|at| *at < run.len())
+    at.filter(|at| *at < run.len()).map(Spot::new)
 }
 
 impl Cursor for MemtableCursor {
@@ -249,16 +290,18 @@ impl Cursor for MemtableCursor {
 
     fn seek(&mut self, target: InternalKey<'_>) -> Result<(), Self::Error> {
         self.go(Seek { way: Way::AtOrAfter, target: Some(target) });
-        if let Some(snapshot) = self.snapshot {
-            self.see(snapshot, None);
+        match self.snapshot {
+            Some(snapshot) => self.see(snapshot, None),
+            None => self.hold(),
         }
         Ok(())
     }
 
     fn seek_before(&mut self, target: Option<InternalKey<'_>>) -> Result<(), Self::Error> {
         self.go(Seek { way: Way::Before, target });
-        if let Some(snapshot) = self.snapshot {
-            self.see_back(snapshot);
+        match self.snapshot {
+            Some(snapshot) => self.see_back(snapshot),
+            None => self.hold(),
         }
         Ok(())
     }
@@ -267,10 +310,12 @@ impl Cursor for MemtableCursor {
     fn next(&mut self) -> Result<(), Self::Error> {
         let Some(snapshot) = self.snapshot else {
             self.step();
+            self.hold();
             return Ok(());
         };
         // Most keys have one version.
-        let shown = self.run.get(self.at).copied().filter(|_| self.has_older);
+        let has_older = self.held.version().is_some_and(|shown| shown.older.is_some());
+        let shown = self.run.get(self.at).copied().filter(|_| has_older);
         self.step();
         self.see(snapshot, shown);
         Ok(())
@@ -279,15 +324,16 @@ impl Cursor for MemtableCursor {
     #[inline]
     fn prev(&mut self) -> Result<(), Self::Error> {
         self.step_back();
-        if let Some(snapshot) = self.snapshot {
-            self.see_back(snapshot);
+        match self.snapshot {
+            Some(snapshot) => self.see_back(snapshot),
+            None => self.hold(),
         }
         Ok(())
     }
 
     #[inline]
     fn entry(&self) -> Option<Entry<'_>> {
-        Some(self.version(self.at)?.entry)
+        Some(self.held.version()?.entry)
     }
 }
 

@@ -23,7 +23,8 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::arena::{Place, zeros};
+use crate::arena::Place;
+use crate::memory::{Memory, zeros};
 use crate::roll::Roll;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, raise};
 
@@ -46,7 +47,7 @@ const PLACE_MASK: u64 = (1 << Place::BITS) - 1;
 
 pub(crate) struct Table {
     homes: usize,
-    slots: Box<[AtomicU64]>,
+    slots: Memory<AtomicU64>,
 }
 
 impl Table {

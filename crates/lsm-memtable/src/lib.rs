@@ -16,14 +16,17 @@
 //!   that loaded that number.
 //! * No reader takes a lock that another thread may hold, and none waits for the writer
 //!   longer than a change of one leaf takes: where that does not end, it sorts for itself.
-//! * Unsafe code is in `arena` alone, which no other module can make unsound.
+//! * Unsafe code is in `arena`, `memory` and `held` alone, which no other module can make
+//!   unsound.
 #![deny(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod arena;
 mod cursor;
 mod heads;
+mod held;
 mod index;
+mod memory;
 #[cfg(test)]
 #[cfg(loom)]
 mod models;
@@ -41,13 +44,14 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use lsm_types::{Entry, InternalKey, Kind, MAX_KEY_BYTES, MAX_VALUE_BYTES, SeqNo};
 
-use crate::arena::{Arena, Place, Version, Walk};
+use crate::arena::{Arena, Place, USUAL_BYTES, Version, Walk};
 use crate::index::{Answer, Index};
 use crate::order::Order;
 use crate::sync::{AtomicUsize, raise};
 use crate::tree::Busy;
 
 pub use cursor::MemtableCursor;
+pub use memory::{let_go_of_unused, mapped_bytes};
 
 /// What [`Memtable::new`] is made for: 4 MiB.
 const DEFAULT_CAPACITY_BYTES: usize = 4 << 20;
@@ -104,7 +108,8 @@ impl Memtable {
     /// An empty buffer, for about 4 MiB of keys and values.
     ///
     /// Its memory comes from a pool that all memtables of the process share, and goes
-    /// back there; the pool keeps at most 32 MiB.
+    /// back there; the pool keeps at most 32 MiB, until it is told to [let go of
+    /// them](let_go_of_unused).
     #[must_use]
     pub fn new() -> Self {
         Self::with_capacity(DEFAULT_CAPACITY_BYTES)
@@ -113,7 +118,7 @@ impl Memtable {
     /// An empty buffer, for about so many bytes of keys and values. It takes more if it
     /// is given more; but then, or where entries are smaller than 100 bytes, its index
     /// has to grow on the way. At most 8 MiB are set aside for the index beforehand, and
-    /// take memory only as they are used.
+    /// take memory only as they are used, by the page, which may be of 2 MiB.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
@@ -194,7 +199,7 @@ impl Memtable {
     /// The version at a place, if it is one of this key.
     #[inline]
     fn is_of(&self, place: Place, user_key: &[u8]) -> Option<Version<'_>> {
-        self.arena.prefetch(place);
+        self.arena.prefetch(place, USUAL_BYTES);
         self.arena.get(place).filter(|version| version.entry.user_key == user_key)
     }
 

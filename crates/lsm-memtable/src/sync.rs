@@ -24,7 +24,11 @@ pub(crate) struct Patience {
 impl Patience {
     /// 64 turns are some microseconds. Who is not done after so many has been put to
     /// sleep by the system, and may sleep for milliseconds.
-    const MAX_TURNS: u32 = if cfg!(all(loom, test)) { 3 } else { 64 * 64 };
+    const MAX_TURNS: u32 = match (cfg!(all(loom, test)), cfg!(miri)) {
+        (true, _) => 3,
+        (_, true) => 64,
+        _ => 64 * 64,
+    };
 
     /// Waits for a moment, unless that was done too often already.
     pub(crate) fn wait(&mut self) -> bool {

@@ -267,13 +267,14 @@ fn old_snapshots_of_a_hot_key_are_answered_with_and_without_an_order() {
 
 #[test]
 fn keys_whose_hashes_collide_are_found_all_the_same() {
+    const KEYS: u64 = if cfg!(miri) { 200 } else { 2_000 };
     let memtable = Memtable::with_capacity(0);
     let key = |n: u64| n.to_be_bytes();
     // Every second key has the one hash, and soon no slot any more.
     let hash = |n: u64| if n.is_multiple_of(2) { 77 << 40 } else { n << 45 };
     for round in 0..2 {
-        for n in 0..2_000 {
-            let number = round * 2_000 + n + 1;
+        for n in 0..KEYS {
+            let number = round * KEYS + n + 1;
             memtable.insert_hashed(&key(n), hash(n), seq(number), Kind::Put, &[round as u8]);
             let found = |n| memtable.get_hashed(&key(n), hash(n), SeqNo::MAX).map(|at| at.value);
             assert_eq!(found(n), Some(&[round as u8][..]));
@@ -281,8 +282,8 @@ fn keys_whose_hashes_collide_are_found_all_the_same() {
             assert_eq!(found(10_000 + n), None);
         }
     }
-    assert_eq!(memtable.live_bytes(), 2_000 * 9, "a replaced value no longer counts");
-    let first = memtable.get_hashed(&key(1_000), hash(1_000), seq(2_000)).unwrap();
+    assert_eq!(memtable.live_bytes() as u64, KEYS * 9, "a replaced value no longer counts");
+    let first = memtable.get_hashed(&key(KEYS / 2), hash(KEYS / 2), seq(KEYS)).unwrap();
     assert_eq!(first.value, [0]);
 }
 
@@ -290,28 +291,32 @@ fn keys_whose_hashes_collide_are_found_all_the_same() {
 /// come, for which the index would have to grow.
 #[test]
 fn keys_that_found_no_slot_are_not_lost_when_more_come() {
+    const KEYS: u64 = if cfg!(miri) { 600 } else { 3_000 };
     let memtable = Memtable::with_capacity(0);
     let key = |n: u64| n.to_be_bytes();
     let hash = |n: u64| if n < 400 { n << 45 } else { n.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
     let mut number = 0;
     for round in 0..3 {
-        for n in 0..3_000 {
+        for n in 0..KEYS {
             number += 1;
             memtable.insert_hashed(&key(n), hash(n), seq(number), Kind::Put, &[round]);
         }
-        for n in 0..3_000 {
+        for n in 0..KEYS {
             for past in 0..=round {
-                let snapshot = seq(u64::from(past) * 3_000 + n + 1);
+                let snapshot = seq(u64::from(past) * KEYS + n + 1);
                 let found = memtable.get_hashed(&key(n), hash(n), snapshot);
                 assert_eq!(found.map(|at| at.value), Some(&[past][..]), "{n} at {snapshot}");
             }
         }
     }
-    assert_eq!(memtable.live_bytes(), 3_000 * 9);
-    assert!((3_000..4_000).all(|n| memtable.get_hashed(&key(n), hash(n), SeqNo::MAX).is_none()));
+    assert_eq!(memtable.live_bytes() as u64, KEYS * 9);
+    assert!(
+        (KEYS..KEYS + 1_000).all(|n| memtable.get_hashed(&key(n), hash(n), SeqNo::MAX).is_none())
+    );
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it would look at every word of an index of 8 MiB")]
 fn a_capacity_takes_no_memory_before_it_is_used() {
     let memtable = Memtable::with_capacity(usize::MAX);
     assert!(memtable.memory_bytes() < 9 << 20);
@@ -385,8 +390,10 @@ fn readers_find_another_way_while_the_writer_sleeps_in_the_middle_of_a_change() 
 #[test]
 fn entries_of_all_sizes_lie_side_by_side() {
     let memtable = Arc::new(Memtable::with_capacity(1 << 20));
-    let huge = if cfg!(miri) { 300_000 } else { 3 << 20 };
-    let sizes = [0, 1, 7, 8, 9, 100, 4_000, 8_191, 8_192, 8_193, 70_000, huge];
+    let sizes = match cfg!(miri) {
+        true => [0, 1, 7, 8, 9, 50, 100, 127, 128, 129, 500, 1_100],
+        false => [0, 1, 7, 8, 9, 100, 4_000, 8_191, 8_192, 8_193, 70_000, 3 << 20],
+    };
     let mut number = 0;
     let mut expected = Vec::new();
     for (key_len, value_len) in
@@ -418,17 +425,18 @@ fn entries_of_all_sizes_lie_side_by_side() {
 
 #[test]
 fn keys_that_differ_only_far_behind_are_sorted_without_much_stack() {
+    const KEYS: usize = if cfg!(miri) { 200 } else { 2_000 };
     let memtable = Arc::new(Memtable::with_capacity(1 << 20));
     // Each head tells one key from the rest.
-    for number in 1..=2_000_u64 {
-        let key = vec![b'x'; (number * 7919 % 2_000) as usize * 8];
-        memtable.insert(&key, seq(number), Kind::Put, b"");
+    for number in 1..=KEYS {
+        let key = vec![b'x'; number * 7919 % KEYS * 8];
+        memtable.insert(&key, seq(number as u64), Kind::Put, b"");
     }
     for mut cursor in
         [MemtableCursor::once(Arc::clone(&memtable)), MemtableCursor::new(Arc::clone(&memtable))]
     {
         let Ok(()) = cursor.seek(InternalKey::first_of(b""));
-        for number in 0..2_000 {
+        for number in 0..KEYS {
             assert_eq!(cursor.entry().unwrap().user_key.len(), number * 8);
             let Ok(()) = cursor.next();
         }

@@ -270,8 +270,9 @@ impl Spot<'_> {
 
 /// How a search ended.
 pub(crate) enum Found {
-    /// The run begins (forward) or ends (backward) with the entry sought.
-    Here,
+    /// The run begins (forward) or ends (backward) with the entry sought. On the way forward
+    /// this one follows the run, unless its leaf goes on or is the last.
+    Here(Option<Place>),
     /// All of the leaf comes before the target: this entry of the next is the one.
     At(Place),
     Nowhere,
@@ -388,7 +389,7 @@ impl Tree {
             Way::AtOrAfter | Way::After => rank..rank.saturating_add(limit).min(len),
         };
         let found = match high {
-            _ if !wanted.is_empty() => Found::Here,
+            _ if !wanted.is_empty() => Found::Here(high.filter(|_| wanted.end == len)),
             Some(high) if seek.way != Way::Before => Found::At(high),
             _ => Found::Nowhere,
         };
@@ -412,7 +413,7 @@ impl Tree {
         let mut run = Vec::with_capacity(1);
         let seek = Seek { way: Way::AtOrAfter, target: Some(target) };
         Ok(match self.find(arena, seek, 1, &mut run)? {
-            Found::Here => run.first().copied(),
+            Found::Here(_) => run.first().copied(),
             Found::At(place) => Some(place),
             Found::Nowhere => None,
         })

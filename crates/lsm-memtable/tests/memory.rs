@@ -1,4 +1,5 @@
-//! What a memtable really takes, by an allocator that counts.
+//! What a memtable really takes, by an allocator that counts, and of the system what is
+//! mapped beside it.
 //!
 //! One test: the allocator counts for the whole process.
 
@@ -6,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lsm_memtable::{Memtable, MemtableCursor};
+use lsm_memtable::{Memtable, MemtableCursor, let_go_of_unused, mapped_bytes};
 use lsm_types::{Cursor, InternalKey, Kind, SeqNo};
 
 /// What every memtable takes, however small.
@@ -38,15 +39,23 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What is taken now, of the allocator and of the system.
+fn taken() -> usize {
+    TAKEN.load(Relaxed) + mapped_bytes()
+}
+
 fn seq(number: u64) -> SeqNo {
     SeqNo::new(number).unwrap_or(SeqNo::MAX)
 }
 
-/// The most that was taken at once while `work` ran, above `before`.
+/// The most that was taken at once while `work` ran, above `before`. What it mapped counts
+/// throughout: it gives nothing of that back.
 fn peak<T>(before: usize, work: impl FnOnce() -> T) -> (usize, T) {
     PEAK.store(TAKEN.load(Relaxed), Relaxed);
+    let mapped_before = mapped_bytes();
     let done = work();
-    (PEAK.load(Relaxed).saturating_sub(before), done)
+    assert!(mapped_bytes() >= mapped_before, "a peak of what is mapped would be missed");
+    ((PEAK.load(Relaxed) + mapped_bytes()).saturating_sub(before), done)
 }
 
 /// Writes until the engine would freeze the memtable; by its number, a write gives a
@@ -85,13 +94,14 @@ fn row_of_116(number: u64) -> (Vec<u8>, usize) {
 
 #[test]
 fn a_memtable_takes_no_more_than_it_says_and_leaves_nothing_behind() {
-    let before = TAKEN.load(Relaxed);
+    let before = taken();
     nothing_is_left_of_small_ones(before);
     // From small to large: what the pool holds of one is used by the next.
     for capacity in [64 << 10, 1 << 20, 4 << 20, 16 << 20, 17 << 20] {
         rows_of_116_bytes(before, capacity);
     }
-    the_pool_is_bounded(before);
+    the_pool_is_bounded_and_goes_when_told(before);
+    what_is_mapped_is_counted();
     for capacity in [0, 1_000, 64 << 10, 1 << 20, 4 << 20] {
         worst_shapes(capacity);
     }
@@ -107,7 +117,7 @@ fn nothing_is_left_of_small_ones(before: usize) {
         }
         assert!(kept <= 16 << 10 || rows > 1, "an empty one takes {kept}");
         assert_eq!(scan(&Arc::new(memtable)), rows);
-        assert_eq!(TAKEN.load(Relaxed), before, "after {rows} rows");
+        assert_eq!(taken(), before, "after {rows} rows");
     }
 }
 
@@ -137,7 +147,7 @@ fn rows_of_116_bytes(before: usize, capacity: usize) {
         }
         memtable
     });
-    assert!(memtable.memory_bytes() >= TAKEN.load(Relaxed) - before, "it says what it takes");
+    assert!(memtable.memory_bytes() >= taken() - before, "it says what it takes");
     for (what, taken) in
         [("filling", filling), ("once", once), ("scanning", scanning), ("in order", in_order)]
     {
@@ -146,10 +156,33 @@ fn rows_of_116_bytes(before: usize, capacity: usize) {
     }
 }
 
-fn the_pool_is_bounded(before: usize) {
+fn the_pool_is_bounded_and_goes_when_told(before: usize) {
     drop(full(64 << 20, row_of_116));
-    let left = TAKEN.load(Relaxed) - before;
-    assert!(left <= (32 << 20) + (16 << 10), "{left} bytes in the pool");
+    let left = taken() - before;
+    // The list of what is kept counts, too, and all of a slab of which a part is kept.
+    assert!((16 << 20..=(34 << 20) + (16 << 10)).contains(&left), "{left} bytes in the pool");
+    assert!(let_go_of_unused(), "it was used until now");
+    assert_eq!(taken() - before, left);
+    assert!(!let_go_of_unused());
+    assert_eq!(taken(), before, "all of it goes");
+}
+
+/// The system agrees with what the crate says that it mapped.
+fn what_is_mapped_is_counted() {
+    let virtual_bytes = || {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+        line.trim().split(' ').next()?.parse().ok().map(|kib: usize| kib << 10)
+    };
+    let Some(before) = virtual_bytes() else { return };
+    let memtable = full(64 << 20, row_of_116);
+    let (mapped, all) = (mapped_bytes(), virtual_bytes().unwrap_or_default() - before);
+    assert!(mapped >= 64 << 20, "large memtables are mapped: {mapped}");
+    // What is left is the allocator's.
+    assert!(all >= mapped, "{mapped} bytes are said to be mapped, {all} are");
+    drop(memtable);
+    assert!(let_go_of_unused() && !let_go_of_unused());
+    assert_eq!(mapped_bytes(), 0);
 }
 
 /// At most three times the capacity and a mebibyte, scans included.
@@ -165,11 +198,13 @@ fn worst_shapes(capacity: usize) {
         ("values of 300 KB", |n| (scattered(n).to_be_bytes().to_vec(), 300_000)),
     ];
     for (shape, write) in shapes {
-        // What the memtable took from the pool would not be counted.
-        let _everything_pooled = full(33 << 20, |n| (n.to_be_bytes().to_vec(), 32_000));
-        let before = TAKEN.load(Relaxed);
+        let_go_of_unused();
+        let_go_of_unused();
+        let before = taken();
         let (taken, _) = peak(before, || {
-            scan(&full(capacity, write));
+            let memtable = full(capacity, write);
+            scan(&memtable);
+            memtable
         });
         let limit = 3 * capacity + (1 << 20) + write(1).1;
         assert!(taken <= limit, "{shape} at {capacity}: {taken} of {limit}");

@@ -28,7 +28,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("lsm-vfs", &["memmap2", "rustix"]),
     layer("lsm-bloom", &["xxhash-rust"]),
     layer("lsm-block-cache", &["quick_cache"]),
-    layer("lsm-memtable", &["lsm-types", "xxhash-rust"]),
+    layer("lsm-memtable", &["lsm-types", "memmap2", "xxhash-rust"]),
     layer("lsm-group", &[]),
     layer("lsm-wal", &["lsm-vfs", "lsm-group", "memchr", "wal-db", "xxhash-rust"]),
     layer("lsm-sstable", &["lsm-types", "lsm-bloom", "xxhash-rust", "lz4_flex"]),
