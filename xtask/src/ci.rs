@@ -52,7 +52,7 @@ pub const STEPS: &[Step] = &[
         &["clippy", "-p", "lsm-db", "--all-targets", "--", "-D", "warnings"],
     ),
     check("tests", &["test", "--workspace", "--all-features"]),
-    check("tests, default features", &["test", "-p", "lsm-db", "-p", "lsm-engine"]),
+    check("tests, default features", &["test", "-p", "lsm-db"]),
     check(
         "tests, codec without features",
         &["test", "-p", "lsm-sstable", "-p", "lsm-bloom", "--no-default-features"],
@@ -88,6 +88,12 @@ pub const STEPS: &[Step] = &[
     // Its builds are the simulation's.
     check("features", &["xtask", "features"]),
     check("check, no features", &["check", "-p", "lsm-db", "--no-default-features"]),
+    check("check, bloom", &["check", "-p", "lsm-db", "--features", "bloom"]),
+    check("check, lz4", &["check", "-p", "lsm-db", "--features", "lz4"]),
+    check(
+        "check, durability and bloom",
+        &["check", "-p", "lsm-db", "--features", "durability,bloom"],
+    ),
     check("fuzzing", &["xtask", "fuzz", "--seconds", "60"]),
     check("faults in real system calls", &["xtask", "strace"]),
     Step {

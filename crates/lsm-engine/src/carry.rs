@@ -208,6 +208,32 @@ mod tests {
         }
     }
 
+    /// Where each block begins with the fence that the one before ends with.
+    #[test]
+    fn a_full_table_ends_inside_a_block_where_no_other_fence_changes() {
+        let disk = Arc::new(SimDisk::new(1));
+        let open = |table_bytes| {
+            let options =
+                Options { table_bytes, compaction_trigger: usize::MAX, ..Options::default() };
+            Engine::open_on(disk.clone(), Path::new("/store"), options).unwrap()
+        };
+        // One key and then three of each fence, three keys to a block.
+        let key = |n: u64| format!("{:0256}{n:06}", n.div_ceil(3)).into_bytes();
+        let engine = open(1 << 30);
+        (0..300).for_each(|n| engine.put(&key(n), &[7; 1_100]).unwrap());
+        engine.flush().unwrap();
+        assert!((100..104).contains(&blocks(&engine).len()), "{}", blocks(&engine).len());
+        engine.close().unwrap();
+        let engine = open(20_000);
+        engine.put(&key(0), &[8; 1_100]).unwrap();
+        engine.flush().unwrap();
+        engine.compact_range(&ScanRange::new(&(..))).unwrap();
+        let view = engine.shared.view.load_full();
+        assert_eq!(view.tables.runs.len(), 1);
+        let tables = view.tables.runs[0].tables.len();
+        assert!(tables >= 10, "{tables} tables");
+    }
+
     #[test]
     fn a_tombstone_that_hides_nothing_keeps_no_block_alive() {
         let (engine, mut rows) = (open(Codec::Plain), Rows::new());

@@ -4,8 +4,9 @@
 //! of it over here. Once the store is closed nobody listens: then files stay, and
 //! the next open collects them.
 //!
-//! Memory of memtables goes to a pool, for the next ones. While none is filled, the
-//! cleaner has the pool let go of it.
+//! Memory of memtables goes to a pool, for the next ones. While none is filled, and when
+//! the store is closed, the cleaner has the pool let go of it. What a reader held for longer
+//! stays in the pool until a memtable is freed again, of whichever store.
 
 use std::sync::Arc;
 
@@ -40,7 +41,10 @@ pub(crate) fn run(dir: &dyn Dir, garbage: &Receiver<Garbage>) {
             garbage.recv().map_err(|_| RecvTimeoutError::Disconnected)
         };
         match next {
-            Ok(Garbage::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Garbage::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                lsm_memtable::let_go_of_all();
+                return;
+            }
             Ok(next) => {
                 is_pool_filled |= matches!(next, Garbage::Free(_));
                 clean(dir, next);

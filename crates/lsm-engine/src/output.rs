@@ -91,7 +91,11 @@ impl<'a> Output<'a> {
 
     /// Adds a whole block, whose first key is `first`: `false` if an output has to end in it.
     fn carry(&mut self, first: &[u8], whole: &Whole<'_>) -> Result<bool> {
-        if self.cuts.clone().ends_between(first, &whole.last) {
+        // A full table that could not end before this ends at the next fence.
+        let is_due = |half: &Half| half.is_full && fence(&half.last) == fence(first);
+        let ends_inside =
+            self.current.as_ref().is_some_and(is_due) && fence(first) != fence(&whole.last);
+        if ends_inside || self.cuts.clone().ends_between(first, &whole.last) {
             return Ok(false);
         }
         let half = self.half_for(first)?;
@@ -170,6 +174,9 @@ impl<'a> Output<'a> {
             if let Some(whole) = carry.find(&rows, || self.waiting_bytes())
                 && self.carry(entry.user_key, &whole)?
             {
+                if let Some(way) = &mut way {
+                    way.give(self.shared, whole.block.raw_bytes())?;
+                }
                 rows.leap(Source::leave_block)?;
                 continue;
             }

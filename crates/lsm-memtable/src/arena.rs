@@ -26,7 +26,7 @@
 //! Readers load `filled` (`Acquire`) and look at nothing behind it. So any number
 //! may be taken for a [`Place`]: what is found there are bytes that were written
 //! before, checked like those of a file. That is all that memory safety rests on;
-//! no other module of this crate can break it.
+//! no other module of this crate but `memory`, which lends the words, can break it.
 #![expect(unsafe_code, reason = "bytes are written while others are read")]
 
 use std::cell::UnsafeCell;

@@ -51,7 +51,7 @@ use crate::sync::{AtomicUsize, raise};
 use crate::tree::Busy;
 
 pub use cursor::MemtableCursor;
-pub use memory::{let_go_of_unused, mapped_bytes};
+pub use memory::{let_go_of_all, let_go_of_unused, mapped_bytes};
 
 /// What [`Memtable::new`] is made for: 4 MiB.
 const DEFAULT_CAPACITY_BYTES: usize = 4 << 20;

@@ -17,6 +17,7 @@
 #![expect(unsafe_code, reason = "mapped bytes are lent as words; zeros cost nothing")]
 
 use std::cell::UnsafeCell;
+use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -61,23 +62,43 @@ pub fn mapped_bytes() -> usize {
 }
 
 /// Gives back to the system what is kept for the next memtables, unless some came or went
-/// since the last call: for who calls it now and then, as long as it says that something
-/// is left.
+/// since the last call: then it says that it is to be called again, some time later.
 pub fn let_go_of_unused() -> bool {
     let mut kept = kept();
-    let unused = if kept.was_used { Vec::new() } else { std::mem::take(&mut kept.chunks) };
-    kept.was_used = false;
-    let is_left = !kept.chunks.is_empty();
+    let was_used = std::mem::take(&mut kept.was_used) && !kept.chunks.is_empty();
+    let unused = if was_used { Vec::new() } else { kept.take_whole() };
     // Unmapping takes a while.
     drop(kept);
     drop(unused);
-    is_left
+    was_used
+}
+
+/// The same, whatever came or went: for who is done with memtables.
+pub fn let_go_of_all() {
+    let unused = kept().take_whole();
+    drop(unused);
 }
 
 impl Kept {
     fn take(&mut self) -> Option<Memory<Word>> {
         self.was_used = true;
         self.chunks.pop()
+    }
+
+    /// All chunks but those beside which others of their slab are in use: they take memory
+    /// for as long as these do, and who comes next needs no other slab.
+    fn take_whole(&mut self) -> Vec<Memory<Word>> {
+        let mut kept = HashMap::new();
+        for slab in self.chunks.iter().filter_map(|chunk| chunk.slab.as_ref()) {
+            *kept.entry(Arc::as_ptr(slab)).or_insert(0) += 1;
+        }
+        let is_whole = |chunk: &mut Memory<Word>| {
+            let slab = chunk.slab.as_ref();
+            slab.is_none_or(|slab| kept.get(&Arc::as_ptr(slab)) == Some(&Arc::strong_count(slab)))
+        };
+        let whole = self.chunks.extract_if(.., is_whole).collect();
+        self.chunks.shrink_to_fit();
+        whole
     }
 
     fn put(&mut self, chunks: impl IntoIterator<Item = Memory<Word>>) {

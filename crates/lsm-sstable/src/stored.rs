@@ -59,12 +59,6 @@ impl<'a> StoredBlock<'a> {
         self.raw
     }
 
-    /// How long its payload is as it is stored.
-    #[must_use]
-    pub const fn stored_bytes(&self) -> usize {
-        self.stored.len()
-    }
-
     /// How many entries it has.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a block is never empty")]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use lsm_vfs::{Dir, EntryKind, File, Fs, Name, read_up_to, read_whole, write_all_at};
 
 use crate::error::damaged;
-use crate::header::{LET_GO, LISTS, SLOT_HEADER, SlotHeader};
+use crate::header::{LISTS, MARK_AT, SLOT_HEADER, SlotHeader};
 use crate::list::list_items;
 use crate::recover::replay_lists;
 use crate::slot::{Slot, create};
@@ -130,11 +130,15 @@ fn slots(dir: &dyn Dir) -> Result<Vec<LiveLog>> {
     Ok(found)
 }
 
-fn read_header(file: &dyn File) -> Result<SlotHeader> {
+fn first_bytes(file: &dyn File) -> Result<Vec<u8>> {
     let mut bytes = vec![0; SLOT_HEADER];
     let len = read_up_to(file, 0, &mut bytes)?;
     bytes.truncate(len);
-    SlotHeader::read(file, &bytes)
+    Ok(bytes)
+}
+
+fn read_header(file: &dyn File) -> Result<SlotHeader> {
+    SlotHeader::read(file, &first_bytes(file)?)
 }
 
 /// Whether a crash left a slot before its header was durable. No record is written
@@ -154,7 +158,8 @@ fn is_unfinished(file: &dyn File) -> Result<bool> {
 fn take_let_go(found: &mut Vec<LiveLog>) -> Result<Vec<LiveLog>> {
     let mut count = 0;
     for log in &*found {
-        if read_header(&*log.file)?.features & LET_GO == 0 {
+        let bytes = first_bytes(&*log.file)?;
+        if !SlotHeader::read(&*log.file, &bytes)?.is_marked(&bytes) {
             break;
         }
         count += 1;
@@ -196,15 +201,18 @@ impl Folder {
         }
     }
 
-    /// Removes a slot of which nothing counts any more. Its header says so first, durably: the
+    /// Removes a slot of which nothing counts any more. It is marked first, durably: the
     /// name may come back if a sync of the directory fails, whatever later ones say, and without
     /// the slots behind it that would look like damage.
     pub(crate) fn let_go(&self, number: u64) -> Result<()> {
         let name = name(number)?;
-        let file = self.dir.open(&name, true)?;
-        let header = self.header(number);
-        let header = SlotHeader { features: header.features | LET_GO, ..header };
-        write_all_at(&*file, 0, &header.encode())?;
+        let file = match self.dir.open(&name, true) {
+            Ok(file) => file,
+            // A removal that failed may have been done.
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        write_all_at(&*file, MARK_AT as u64, &self.header(number).mark())?;
         file.sync()?;
         Ok(self.dir.remove(&name)?)
     }

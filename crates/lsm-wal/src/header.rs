@@ -19,8 +19,8 @@ const FEATURES_AT: usize = 10;
 
 /// Incompatible feature: bodies are lists of byte strings, not batches. Durable.
 pub(crate) const LISTS: u16 = 1;
-/// Incompatible feature: nothing in the slot counts any more. Durable.
-pub(crate) const LET_GO: u16 = 2;
+/// Where a slot of lists is marked when nothing in it counts any more. Durable.
+pub(crate) const MARK_AT: usize = 48;
 
 /// Whose slot it is and what stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +66,15 @@ impl SlotHeader {
         if version != FORMAT_VERSION {
             return Err(unsupported(file, VERSION_AT, other_version("log", version)));
         }
-        check_features(file, features & !(LISTS | LET_GO))?;
+        check_features(file, features & !LISTS)?;
         let header = Self { features, store, slot };
-        if header.encode() != found {
+        let mut expected = header.encode();
+        if features & LISTS != 0 && header.begins_mark(found) {
+            let marks = found.get(MARK_AT..).into_iter().flatten();
+            let room = expected.iter_mut().skip(MARK_AT).take(size_of::<u64>());
+            room.zip(marks).for_each(|(byte, mark)| *byte = *mark);
+        }
+        if expected != found {
             return Err(damaged(
                 file,
                 0,
@@ -77,6 +83,27 @@ impl SlotHeader {
             ));
         }
         Ok(header)
+    }
+
+    /// What stands at [`MARK_AT`] in a slot of which nothing counts any more.
+    pub(crate) fn mark(&self) -> [u8; 8] {
+        let mut header = self.encode();
+        header.truncate(MARK_AT);
+        xxh3_64(&header).to_le_bytes()
+    }
+
+    /// Whether a file's first bytes, with this header, have the mark.
+    pub(crate) fn is_marked(&self, bytes: &[u8]) -> bool {
+        bytes.get(MARK_AT..).is_some_and(|rest| rest.starts_with(&self.mark()))
+    }
+
+    /// Whether they have some of its first bytes, or none, and zeros: a kill may cut the
+    /// writing of it short.
+    fn begins_mark(&self, bytes: &[u8]) -> bool {
+        let mark = self.mark();
+        let found = bytes.get(MARK_AT..).unwrap_or_default().iter().zip(&mark);
+        let mut rest = found.skip_while(|(byte, mark)| byte == mark);
+        rest.all(|(byte, _)| *byte == 0)
     }
 
     /// Checks that a file's first bytes are this header.

@@ -27,13 +27,13 @@
 //! ```text
 //!   0   8  magic "LSMWALOG"
 //!   8   2  version = 1
-//!  10   2  incompatible features: 1 = bodies are lists of byte strings, not batches;
-//!         2 = let go: nothing in it counts
+//!  10   2  incompatible features: 1 = bodies are lists of byte strings, not batches
 //!  12   4  zeros
 //!  16  16  store id
 //!  32   8  slot number
 //!  40   8  xxh3-64 of bytes 0..40
-//!  48      zeros up to 512, where wal-db's frames begin
+//!  48   8  xxh3-64 of bytes 0..48 if it has lists and none of them counts any more, or zeros
+//!  56      zeros up to 512, where wal-db's frames begin
 //!
 //! frame     0 4  CRC32C of the rest (wal-db's)   4 4  payload length   8  payload
 //! payload   0 8  xxh3-64 of bytes 8.., body included

@@ -16,7 +16,7 @@ use crate::{
 
 const CLIENTS: u8 = 3;
 /// Each client's long history has one operation for so many of the plan's, its short one ...
-const LONG_ONE_IN: u64 = 12;
+const LONG_ONE_IN: u64 = 36;
 /// ... one for so many.
 const SHORT_ONE_IN: u64 = 400;
 /// One image in so many is of this part.

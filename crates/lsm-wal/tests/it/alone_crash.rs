@@ -152,6 +152,32 @@ fn s15_s16_a_removal_that_a_failed_sync_forgot_is_no_damage_after_a_power_failur
     assert_eq!(first(&image), first(&disk), "and gone");
 }
 
+/// The mark of a slot may be cut short, and everything else may be.
+#[test]
+fn s01_s03_a_kill_while_slots_are_let_go_leaves_a_log_that_opens() {
+    let disk = SimDisk::new(3);
+    let log = Log::open_on(&disk, PATH, OPTIONS, |_, _| Ok(())).unwrap();
+    (0..60).for_each(|n| assert!(log.append(&[n; 90]).unwrap() > u64::from(n)));
+    disk.set_choppy(true);
+    let before = disk.events();
+    log.release(50).unwrap();
+    drop(log);
+    let mut begins = std::collections::BTreeSet::new();
+    for at in before..=disk.events() {
+        let image = disk.crash(at, Crash::Kill);
+        let mut seen = Vec::new();
+        let visit = |seq: u64, _: &[u8]| {
+            seen.push(seq);
+            Ok(())
+        };
+        let log = Log::open_on(&image, PATH, OPTIONS, visit).unwrap();
+        assert!(seen[0] <= 51 && seen.iter().copied().eq(seen[0]..=60), "{at}: {seen:?}");
+        assert_eq!(log.append(b"next").unwrap(), 61);
+        begins.insert(seen[0]);
+    }
+    assert!(begins.len() > 3, "several slots went: {begins:?}");
+}
+
 /// After a failed sync the bytes and names that it was for look as if they were there, to all
 /// that open the log on the same machine. What is acknowledged from then on must not rest on them.
 #[test]

@@ -113,7 +113,7 @@ fn s54_other_versions_flags_and_features_are_refused_by_name() {
         "version 2, a newer build wrote it; this build reads version 1",
         8,
     );
-    refused(&header(10, &[6, 0]), "features 0x0004", 10);
+    refused(&header(10, &[6, 0]), "features 0x0006", 10);
     refused(&header(10, &[2, 0]), "features 0x0002", 10);
     refused(&header(10, &[1, 0]), "features 0x0001", 10);
     // What is too new may use bytes that are reserved in version 1.
