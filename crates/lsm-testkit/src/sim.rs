@@ -55,7 +55,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { ops: 14_000, images: 1_500, damaged: 120, failing: 10, part: None }
+        Self { ops: 14_200, images: 1_560, damaged: 120, failing: 10, part: None }
     }
 }
 
