@@ -40,7 +40,7 @@ fn visit(root: &Path, features: &str, args: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root).args(["run", "--quiet", "--release", "-p", "lsm-testkit"]);
-    command.args(["--example", "cross_open", "--features", features, "--"]).args(args);
+    command.args(["--bin", "cross_open", "--features", features, "--"]).args(args);
     let found = match command.output() {
         Ok(output) if output.status.success() => return Ok(()),
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -48,7 +48,7 @@ fn visit(root: &Path, features: &str, args: &[&str]) -> Result<()> {
     };
     let expected =
         format!("`cross_open {}` with the features \"{features}\" to pass", args.join(" "));
-    let file = "crates/lsm-testkit/examples/cross_open.rs";
+    let file = "crates/lsm-testkit/src/bin/cross_open.rs";
     Err(Finding::new(file, 0, expected, found, "let the feature sets read each other's stores"))
 }
 

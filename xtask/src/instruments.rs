@@ -46,6 +46,7 @@ pub const LOOM: Instrument = Instrument {
         program: "cargo",
         args: &[
             "test",
+            "--release",
             "--target-dir",
             "target/loom",
             "-p",
@@ -70,6 +71,7 @@ pub const SHUTTLE: Instrument = Instrument {
         program: "cargo",
         args: &[
             "test",
+            "--release",
             "--target-dir",
             "target/shuttle",
             "-p",

@@ -5,6 +5,7 @@
 //! left, adds its own, closes cleanly.
 //! `cross_open abort DIR`: writes one key and ends without closing.
 //! `cross_open refused DIR`: passes if the store is refused for want of a feature.
+#![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a tool for the checks says what it did")]
 
 use std::error::Error;
